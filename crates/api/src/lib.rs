@@ -1,0 +1,52 @@
+//! The custom resources of `drover.dev/v1alpha1`, and every name that Drover's parts share about them: labels,
+//! annotations, condition types, reasons, and the messages that a run's pod and the gateway exchange.
+//!
+//! No I/O happens here: the crate holds types, their schemas and their bounds.
+
+mod duration;
+pub mod framework;
+pub mod log;
+pub mod names;
+mod quantity;
+pub mod report;
+pub mod runner;
+pub mod session;
+pub mod state;
+
+pub use duration::{Duration, InvalidDuration};
+pub use session::{Session, SessionSpec, SessionStatus};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use kube::CustomResourceExt;
+use serde_json::json;
+
+/// The API group of all of Drover's resources.
+pub const GROUP: &str = "drover.dev";
+/// The version that is served and stored.
+pub const VERSION: &str = "v1alpha1";
+
+/// The definitions to install, with the defaults that a derive cannot express.
+#[must_use]
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![with_status_default(Session::crd(), &json!({ "observedGeneration": -1, "phase": "Pending" }))]
+}
+
+/// Gives `status` a default, so that an object nobody has looked at yet is not taken for a settled one.
+fn with_status_default(mut crd: CustomResourceDefinition, default: &serde_json::Value) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        let status = version
+            .schema
+            .as_mut()
+            .and_then(|s| s.open_api_v3_schema.as_mut())
+            .and_then(|s| s.properties.as_mut())
+            .and_then(|p| p.get_mut("status"));
+        if let Some(status) = status {
+            status.default = Some(JSON(default.clone()));
+            status.nullable = None;
+        }
+    }
+    crd
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! Resource quantities as the core API writes them, which a derived schema cannot express.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// Quantities by resource name, as manifests write them: `cpu: 1` and `cpu: 500m` are both right.
+pub(crate) type Quantities = BTreeMap<String, IntOrString>;
+
+/// The core API's own pattern for a quantity.
+const PATTERN: &str =
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+
+/// The schema that the core API gives to its own resource lists.
+pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {
+            "anyOf": [{ "type": "integer" }, { "type": "string" }],
+            "pattern": PATTERN,
+            "x-kubernetes-int-or-string": true,
+        },
+    })
+}
+
+/// The same quantities as the core API's types hold them.
+pub(crate) fn to_core(quantities: &Quantities) -> BTreeMap<String, Quantity> {
+    let text = |quantity: &IntOrString| match quantity {
+        IntOrString::Int(number) => number.to_string(),
+        IntOrString::String(text) => text.clone(),
+    };
+    quantities.iter().map(|(name, quantity)| (name.clone(), Quantity(text(quantity)))).collect()
+}

@@ -1,0 +1,9 @@
+//! What operator and gateway share of the Kubernetes API: the client, caches fed by watches, the work queue, the lease,
+//! reviews of who calls, and the writer.
+
+pub mod cache;
+pub mod client;
+pub mod lease;
+pub mod queue;
+pub mod watch;
+pub mod writer;

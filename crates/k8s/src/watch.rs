@@ -1,0 +1,80 @@
+//! Feeds a cache from a watch, and tells which groups changed.
+
+use std::{fmt::Debug, pin::pin};
+
+use futures::{Stream, StreamExt};
+use kube::{
+    Api, Resource,
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::de::DeserializeOwned;
+
+use crate::cache::{Cache, Item, Key};
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// An object of the group came or changed.
+    Changed(Key),
+    /// An object of the group is gone from the watch; it may still be there, where the watch selects by a field.
+    Vanished(Key),
+    /// The cache holds all that there is; comes again after each re-list.
+    Synced,
+}
+
+/// Watches `api` for ever.
+///
+/// `strip` runs on each object as it is decoded and takes off what is not needed; `read` makes the cache's item of it,
+/// or none for an object that does not concern Drover. Failures of the watch are logged and tried again with
+/// back-off.
+pub async fn feed<K, V>(
+    api: Api<K>,
+    config: watcher::Config,
+    cache: &Cache<V>,
+    read: impl Fn(K) -> Option<Item<V>> + Send,
+    tell: impl Fn(Signal) + Send,
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let events = watcher(api, config).default_backoff();
+    consume(events, cache, read, tell).await;
+}
+
+async fn consume<K, V>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    cache: &Cache<V>,
+    read: impl Fn(K) -> Option<Item<V>>,
+    tell: impl Fn(Signal),
+) where
+    K: Resource<DynamicType = ()>,
+{
+    let mut events = pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => cache.begin_list(),
+            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                if let Some(item) = read(object) {
+                    let group = item.group.clone();
+                    cache.put(item);
+                    tell(Signal::Changed(group));
+                }
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                if let Some(item) = read(object) {
+                    cache.remove(&item.group, &item.name);
+                    tell(Signal::Vanished(item.group));
+                }
+            }
+            Ok(watcher::Event::InitDone) => {
+                cache.end_list().into_iter().for_each(|group| tell(Signal::Vanished(group)));
+                tell(Signal::Synced);
+            }
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), error = &error as &dyn std::error::Error, "the watch failed; it is tried again");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Makes the writes of a plan, in its order.
+
+use drover_api::{
+    Session,
+    names::{POD_FINALIZER, RUNNER_SERVICE_ACCOUNT, annotation},
+};
+use drover_k8s::{
+    cache::Key,
+    writer::Error,
+};
+use drover_plan::{
+    build,
+    run::adopt::is_same_run,
+    session::{PodTarget, Receipt, Step},
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use crate::{run::Context, sources::pod_item};
+
+/// Takes the steps until one of them ends the plan. `session` is none for pods whose Session is gone.
+///
+/// # Errors
+/// When a write did not get through, or was planned from an old version; all of it is planned again then.
+pub(crate) async fn execute(
+    context: &Context,
+    key: &Key,
+    session: Option<&Session>,
+    steps: &[Step],
+) -> Result<Vec<Receipt>, Error> {
+    let mut receipts = Vec::with_capacity(steps.len());
+    for step in steps {
+        let receipt = execute_one(context, key, session, step).await?;
+        let goes_on = matches!(receipt, Receipt::Done | Receipt::Pod(_));
+        receipts.push(receipt);
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(receipts)
+}
+
+async fn execute_one(context: &Context, key: &Key, session: Option<&Session>, step: &Step) -> Result<Receipt, Error> {
+    match step {
+        Step::CreateServiceAccount => create_account(context, key).await,
+        Step::CreatePod(pod) => create_pod(context, key, pod).await,
+        Step::RecordOutcome(outcome) => match session {
+            Some(session) => record_outcome(context, key, session, outcome).await,
+            None => Ok(Receipt::Done),
+        },
+        Step::ReleasePod { pod, finalizer, finished_at } => release(context, key, pod, *finalizer, *finished_at).await,
+        Step::DeletePod(pod) => gone_is_done(context.writer.delete::<Pod>(&pod.namespace, &pod.name, &pod.uid).await),
+    }
+}
+
+/// For a write about an object that may be gone: then there is nothing left to do.
+fn gone_is_done(written: Result<(), Error>) -> Result<Receipt, Error> {
+    match written {
+        Ok(()) => Ok(Receipt::Done),
+        Err(error) if error.is_not_found() || error.is_conflict() => Ok(Receipt::Done),
+        Err(error) => Err(error),
+    }
+}
+
+async fn create_account(context: &Context, key: &Key) -> Result<Receipt, Error> {
+    match context.writer.create(&build::service_account(&key.namespace)).await {
+        Ok(_) => {}
+        Err(error) if error.is_already_exists() => {}
+        Err(error) => return refusal(error),
+    }
+    context.accounts.found(&key.namespace);
+    Ok(Receipt::Done)
+}
+
+async fn create_pod(context: &Context, key: &Key, pod: &Pod) -> Result<Receipt, Error> {
+    match context.writer.create(pod).await {
+        Ok(created) => Ok(remember(context, &created)),
+        Err(error) if error.is_already_exists() => adopt(context, pod).await,
+        Err(error) if account_is_missing(&error) => {
+            context.accounts.missing(&key.namespace);
+            Err(error)
+        }
+        Err(error) => refusal(error),
+    }
+}
+
+/// Puts a pod into the cache before the watch tells of it.
+fn remember(context: &Context, pod: &Pod) -> Receipt {
+    match pod_item(pod) {
+        Some(item) => {
+            let value = item.value.clone();
+            context.pods.put(item);
+            Receipt::Pod(value)
+        }
+        None => Receipt::NameTaken(pod.name_any()),
+    }
+}
+
+/// The name has a pod already: ours from before a crash, or somebody else's.
+async fn adopt(context: &Context, wanted: &Pod) -> Result<Receipt, Error> {
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), &wanted.namespace().unwrap_or_default());
+    let present = pods.get(&wanted.name_any()).await?;
+    if is_same_run(&present, wanted) {
+        return Ok(remember(context, &present));
+    }
+    Ok(Receipt::NameTaken(wanted.name_any()))
+}
+
+fn account_is_missing(error: &Error) -> bool {
+    let about = format!("serviceaccount {RUNNER_SERVICE_ACCOUNT:?} not found");
+    error.answer().is_some_and(|status| status.code == 403 && status.message.contains(&about))
+}
+
+/// A refusal that the API server means. Anything else was not decided, and is tried again.
+fn refusal(error: Error) -> Result<Receipt, Error> {
+    match error.answer() {
+        Some(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
+            Ok(Receipt::Refused { code: status.code, message: status.message.clone() })
+        }
+        _ => Err(error),
+    }
+}
+
+async fn record_outcome(context: &Context, key: &Key, session: &Session, outcome: &str) -> Result<Receipt, Error> {
+    // The uid makes it a conflict when the name belongs to another Session by now.
+    let patch = json!({ "metadata": { "uid": session.uid(), "annotations": { annotation::OUTCOME: outcome } } });
+    gone_is_done(context.writer.merge_patch::<Session>(&key.namespace, &key.name, patch).await.map(drop))
+}
+
+/// Takes the finalizer off this very pod, and nothing else off another.
+async fn release(
+    context: &Context,
+    key: &Key,
+    pod: &PodTarget,
+    finalizer: usize,
+    finished_at: Option<Timestamp>,
+) -> Result<Receipt, Error> {
+    let path = format!("/metadata/finalizers/{finalizer}");
+    let mut patch = vec![
+        json!({ "op": "test", "path": "/metadata/uid", "value": &*pod.uid }),
+        json!({ "op": "test", "path": path, "value": POD_FINALIZER }),
+        json!({ "op": "remove", "path": path }),
+    ];
+    if let Some(at) = finished_at {
+        let path = format!("/metadata/annotations/{}", annotation::FINISHED_AT.replace('/', "~1"));
+        patch.push(json!({ "op": "add", "path": path, "value": at.to_string() }));
+    }
+    match context.writer.json_patch::<Pod>(&pod.namespace, &pod.name, json!(patch)).await {
+        Ok(released) => {
+            if released.metadata.deletion_timestamp.is_none() {
+                remember(context, &released);
+            } else {
+                context.pods.remove(key, &pod.name);
+            }
+            Ok(Receipt::Done)
+        }
+        Err(error) if error.is_not_found() => {
+            context.pods.remove(key, &pod.name);
+            Ok(Receipt::Done)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,261 @@
+//! From the lease to the last write.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use drover_api::{Session, names::OPERATOR_MANAGER};
+use drover_k8s::{
+    cache::{Cache, Key},
+    lease::Candidate,
+    queue::{Queue, Serves},
+    writer::{self, Counts, Writer},
+};
+use drover_plan::{Settings, frameworks::Frameworks, run::RunnerPod};
+use drover_service::{admin::Readiness, clock::Clock};
+use kube::Client;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{certificates, certificates::Trust, events::Events, metrics::Metrics, observe::Accounts, reconcile, sources};
+
+/// What the operator needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespace that Drover itself runs in.
+    pub namespace: String,
+    /// This process' name in the lease.
+    pub identity: String,
+    /// The image with drover-runner.
+    pub runner_image: String,
+    /// The pull policy of the images in runner pods.
+    pub image_pull_policy: String,
+    /// The URL by which people reach the gateway.
+    pub gateway_url: String,
+    /// The URL by which runner pods reach the gateway.
+    pub gateway_runner_url: String,
+    /// The names that the gateway's certificate is for.
+    pub gateway_dns_names: Vec<String>,
+    /// The timeout of a Session that names none.
+    pub default_timeout: drover_api::Duration,
+    /// How long the pod of a finished Session is kept.
+    pub pod_retention: Duration,
+    /// How long a new Session's first status waits for its pod to start.
+    pub status_delay: Duration,
+    /// How long a lease is good for when its holder is not heard of.
+    pub lease: Duration,
+}
+
+/// Why the operator stopped other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another holds the lease now. The process must end: what it still has under way is not its to write.
+    #[error("the lease was lost to another operator")]
+    LeaseLost,
+    /// The gateway's certificates could not be made or stored.
+    #[error("the gateway's certificates cannot be kept")]
+    Certificates(#[from] certificates::Error),
+    /// The lease could not be given back.
+    #[error("the lease cannot be given back")]
+    Release(#[from] writer::Error),
+}
+
+/// The lease's name in Drover's namespace.
+const LEASE_NAME: &str = "drover-operator";
+/// How many work on Sessions at once, and how many of those on nothing but pods to create.
+const WORKERS: usize = 12;
+const WORKERS_FOR_FIRST: usize = 6;
+/// How long work under way may take to end when the operator stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often sizes are measured and certificates looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// What everything in the operator shares.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) writer: Writer,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) queue: Queue<Key>,
+    pub(crate) sessions: Cache<Session>,
+    pub(crate) pods: Cache<RunnerPod>,
+    pub(crate) accounts: Accounts,
+    pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+    frameworks: RwLock<Arc<Frameworks>>,
+}
+
+impl Context {
+    pub(crate) fn frameworks(&self) -> Arc<Frameworks> {
+        self.frameworks.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_frameworks(&self, frameworks: Frameworks) {
+        *self.frameworks.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(frameworks);
+    }
+}
+
+/// The operator.
+pub struct Operator {
+    client: Client,
+    writer: Writer,
+    options: Options,
+    clock: Clock,
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+impl Operator {
+    /// An operator that does nothing yet.
+    #[must_use]
+    pub fn new(client: Client, options: Options, clock: Clock, metrics: Metrics) -> Self {
+        let writer = Writer::new(client.clone(), OPERATOR_MANAGER);
+        let readiness = Readiness::waiting("the lease is not held");
+        Self { client, writer, options, clock, metrics, readiness }
+    }
+
+    /// Whether it is at work, or stands by.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// Works until it is asked to stop. Nothing is watched or written, the lease apart, before the lease is held.
+    ///
+    /// # Errors
+    /// When the lease is lost, or the certificates cannot be kept. The process must end then.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
+        let Options { namespace, identity, lease, .. } = &self.options;
+        let mut candidate =
+            Candidate::new(self.client.clone(), self.writer.clone(), namespace, LEASE_NAME, identity, *lease);
+        // Standing by is all that is asked of an operator which does not lead.
+        self.readiness.ready();
+        tokio::select! {
+            () = candidate.acquire() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        self.metrics.leading(true);
+        tracing::info!(identity, "leading");
+        let ended = tokio::select! {
+            () = candidate.hold() => Err(Error::LeaseLost),
+            led = self.lead(stop.clone()) => led,
+        };
+        self.metrics.leading(false);
+        if !matches!(ended, Err(Error::LeaseLost)) {
+            candidate.release().await?;
+        }
+        ended
+    }
+
+    async fn lead(&self, stop: CancellationToken) -> Result<(), Error> {
+        let mut trust = Trust::new(self.client.clone(), self.writer.clone(), &self.options);
+        let ca = trust.ensure(self.clock.now()).await?;
+        let context = Arc::new(self.context(ca));
+        let mut watches = sources::start(&context, &self.options.namespace);
+        tokio::select! {
+            () = watches.synced() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        tracing::info!(sessions = context.sessions.len(), pods = context.pods.len(), "watching");
+        let workers = start_workers(&context);
+        let kept = tokio::select! {
+            kept = self.keep_house(&context, trust) => kept,
+            () = stop.cancelled() => Ok(()),
+        };
+        drain(&context, workers).await;
+        kept
+    }
+
+    fn context(&self, gateway_ca: String) -> Context {
+        let options = &self.options;
+        Context {
+            client: self.client.clone(),
+            writer: self.writer.clone(),
+            clock: self.clock.clone(),
+            settings: Settings {
+                runner_image: options.runner_image.clone(),
+                image_pull_policy: options.image_pull_policy.clone(),
+                gateway_runner_url: options.gateway_runner_url.clone(),
+                gateway_ca,
+                default_timeout: options.default_timeout,
+                pod_retention: options.pod_retention,
+                status_delay: options.status_delay,
+            },
+            queue: Queue::new(self.clock.clone()),
+            sessions: Cache::default(),
+            pods: Cache::default(),
+            accounts: Accounts::default(),
+            events: Events::start(self.client.clone(), &options.identity),
+            metrics: self.metrics.clone(),
+            frameworks: RwLock::new(Arc::new(Frameworks::Unavailable("it was not read yet".to_owned()))),
+        }
+    }
+
+    /// Measures, and renews the gateway's certificate in time. Ends only when that is not possible.
+    async fn keep_house(&self, context: &Context, mut trust: Trust) -> Result<(), Error> {
+        let mut reported = Counts::new();
+        loop {
+            context.metrics.sizes(context.queue.len(), context.sessions.len(), context.pods.len());
+            report_writes(&context.metrics, &mut reported, self.writer.counts());
+            tokio::time::sleep(HOUSEKEEPING).await;
+            if let Err(error) = trust.renew_when_due(self.clock.now()).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the gateway's certificate was not renewed; it is tried again");
+            }
+        }
+    }
+}
+
+fn report_writes(metrics: &Metrics, reported: &mut Counts, counts: Counts) {
+    for ((verb, kind), count) in &counts {
+        let before = reported.get(&(*verb, kind.clone())).copied().unwrap_or_default();
+        if *count > before {
+            metrics.written(verb, kind.clone(), count - before);
+        }
+    }
+    *reported = counts;
+}
+
+fn start_workers(context: &Arc<Context>) -> JoinSet<()> {
+    let mut workers = JoinSet::new();
+    for number in 0..WORKERS {
+        let serves = if number < WORKERS_FOR_FIRST { Serves::First } else { Serves::Both };
+        workers.spawn(work(context.clone(), serves));
+    }
+    workers
+}
+
+async fn work(context: Arc<Context>, serves: Serves) {
+    while let Some(key) = context.queue.next(serves).await {
+        let began = Instant::now();
+        let result = match reconcile::reconcile(&context, &key).await {
+            Ok(wake) => {
+                context.queue.done(&key);
+                if let Some(at) = wake {
+                    context.queue.add_at(key, at);
+                }
+                "done"
+            }
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(%key, "planned from an old version; planned again");
+                context.queue.failed(&key);
+                "conflict"
+            }
+            Err(error) => {
+                tracing::warn!(%key, error = &error as &dyn std::error::Error, "the reconciliation failed; it is tried again");
+                context.queue.failed(&key);
+                "error"
+            }
+        };
+        context.metrics.reconciled(result, began.elapsed().as_secs_f64());
+    }
+}
+
+/// Lets work under way end, so that no write is cut off half-way.
+async fn drain(context: &Context, mut workers: JoinSet<()>) {
+    context.queue.close();
+    let all = async { while workers.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, all).await.is_err() {
+        tracing::warn!("work under way did not end in time");
+    }
+}

@@ -1,0 +1,130 @@
+//! The watches, and how their signals become work.
+
+use std::sync::Arc;
+
+use drover_api::{
+    Session,
+    names::{FRAMEWORKS_CONFIG_MAP, label},
+    state::Phase,
+};
+use drover_k8s::{
+    cache::{Cache, Item, Key, Version},
+    queue::Lane,
+    watch::{Signal, feed},
+};
+use drover_plan::{frameworks::Frameworks, run::RunnerPod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::{Api, Resource, runtime::watcher};
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::run::Context;
+
+/// How many objects a list brings at a time; it bounds what a re-list needs beside the cache.
+const PAGE: u32 = 250;
+
+/// The running watches; dropped, they end.
+pub(crate) struct Watches {
+    _tasks: JoinSet<()>,
+    synced: [watch::Receiver<bool>; 3],
+}
+
+impl Watches {
+    /// Returns once every cache holds all that there is.
+    pub(crate) async fn synced(&mut self) {
+        for receiver in &mut self.synced {
+            // A watch never ends before it is dropped, so the sender is there.
+            receiver.wait_for(|synced| *synced).await.ok();
+        }
+    }
+}
+
+/// Starts all watches.
+pub(crate) fn start(context: &Arc<Context>, namespace: &str) -> Watches {
+    let mut tasks = JoinSet::new();
+    let (sessions, sessions_synced) = watch::channel(false);
+    tasks.spawn(watch_sessions(context.clone(), sessions));
+    let (pods, pods_synced) = watch::channel(false);
+    tasks.spawn(watch_pods(context.clone(), pods));
+    let (frameworks, frameworks_synced) = watch::channel(false);
+    tasks.spawn(watch_frameworks(context.clone(), namespace.to_owned(), frameworks));
+    Watches { _tasks: tasks, synced: [sessions_synced, pods_synced, frameworks_synced] }
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
+/// Sessions that are not finished. One that leaves the selection is told as vanished, and read when it is looked at.
+async fn watch_sessions(context: Arc<Context>, synced: watch::Sender<bool>) {
+    let unfinished = format!("status.phase!={:?},status.phase!={:?}", Phase::Succeeded, Phase::Failed);
+    let tell = |signal| match signal {
+        Signal::Changed(key) => {
+            let lane = if is_new(&context.sessions, &key) { Lane::First } else { Lane::Later };
+            context.queue.add(key, lane);
+        }
+        Signal::Vanished(key) => context.queue.add(key, Lane::Later),
+        Signal::Synced => drop(synced.send_replace(true)),
+    };
+    let api = Api::all(context.client.clone());
+    feed(api, config().fields(&unfinished), &context.sessions, session_item, tell).await;
+}
+
+/// Whether nobody has looked at the Session yet, so that a pod may have to be made.
+fn is_new(sessions: &Cache<Session>, key: &Key) -> bool {
+    let unseen = |session: &Session| {
+        session.status.as_ref().and_then(|status| status.observed_generation).is_none_or(|seen| seen < 0)
+    };
+    sessions.group(key).iter().any(|session| unseen(session))
+}
+
+/// The cache's item of a Session, without what no decision reads.
+pub(crate) fn session_item(mut session: Session) -> Option<Item<Session>> {
+    let meta = session.meta_mut();
+    meta.managed_fields = None;
+    let version = Version::read(meta.resource_version.as_deref());
+    let group = Key { namespace: meta.namespace.as_deref()?.into(), name: meta.name.as_deref()?.into() };
+    session.spec.prompt = String::new();
+    let name = group.name.clone();
+    Some(Item { group, name, version, value: Arc::new(session) })
+}
+
+async fn watch_pods(context: Arc<Context>, synced: watch::Sender<bool>) {
+    let tell = |signal| match signal {
+        Signal::Changed(key) | Signal::Vanished(key) => context.queue.add(key, Lane::Later),
+        Signal::Synced => drop(synced.send_replace(true)),
+    };
+    let api = Api::all(context.client.clone());
+    feed(api, config().labels(label::SESSION), &context.pods, |pod: Pod| pod_item(&pod), tell).await;
+}
+
+/// The cache's item of a runner pod.
+pub(crate) fn pod_item(pod: &Pod) -> Option<Item<RunnerPod>> {
+    let version = Version::read(pod.metadata.resource_version.as_deref());
+    let value = Arc::new(RunnerPod::read(pod)?);
+    let group = Key { namespace: value.namespace.clone(), name: value.session.clone() };
+    Some(Item { group, name: value.name.clone(), version, value })
+}
+
+/// The registry of frameworks. When it changes, everything unfinished is looked at again.
+async fn watch_frameworks(context: Arc<Context>, namespace: String, synced: watch::Sender<bool>) {
+    let registry = Cache::<Frameworks>::default();
+    let key = Key { namespace: namespace.as_str().into(), name: FRAMEWORKS_CONFIG_MAP.into() };
+    let tell = |signal| {
+        let known = registry.group(&key).first().map(|frameworks| (**frameworks).clone());
+        let absent = || Frameworks::Unavailable(format!("there is no ConfigMap {key}"));
+        context.set_frameworks(known.unwrap_or_else(absent));
+        if signal == Signal::Synced {
+            synced.send_replace(true);
+        } else {
+            context.sessions.groups().into_iter().for_each(|key| context.queue.add(key, Lane::Later));
+        }
+    };
+    let read = |map: ConfigMap| {
+        let version = Version::read(map.metadata.resource_version.as_deref());
+        let value = Arc::new(Frameworks::parse(&map.data.unwrap_or_default()));
+        Some(Item { group: key.clone(), name: key.name.clone(), version, value })
+    };
+    let api = Api::namespaced(context.client.clone(), &namespace);
+    let only = config().fields(&format!("metadata.name={FRAMEWORKS_CONFIG_MAP}"));
+    feed(api, only, &registry, read, tell).await;
+}

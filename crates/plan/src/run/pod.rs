@@ -1,0 +1,162 @@
+//! What Drover keeps of a runner pod: a small copy of what decisions need.
+
+use std::sync::Arc;
+
+use drover_api::{
+    names::{POD_FINALIZER, annotation, container, label},
+    report::Report,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// A runner pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunnerPod {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its uid.
+    pub uid: Arc<str>,
+    /// The version that this copy was made from.
+    pub resource_version: String,
+    /// The Session that it runs, from its label.
+    pub session: Arc<str>,
+    /// The uid of that Session, from its label.
+    pub session_uid: Arc<str>,
+    /// Which try it is, from its label.
+    pub attempt: u32,
+    /// The generation of the Session that it was made from.
+    pub generation: i64,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// Its deletion was asked for.
+    pub deleting: bool,
+    /// Drover's finalizer is on it: its place among the finalizers.
+    pub held: Option<usize>,
+    /// The end of its Session is recorded, since when.
+    pub finished_at: Option<Timestamp>,
+    /// The node it was given.
+    pub node: Option<Arc<str>>,
+    /// Why no node was found.
+    pub unschedulable: Option<String>,
+    /// What holds its containers up: a reason and a message of the kubelet.
+    pub waiting: Option<(String, String)>,
+    /// The kubelet says that nothing of it runs any more.
+    pub terminal: bool,
+    /// The pod's own reason and message, for instance of an eviction.
+    pub failure: Option<(String, String)>,
+    /// The state of the agent's container.
+    pub agent: Agent,
+    /// The broker's container ended.
+    pub broker_ended: bool,
+    /// The broker's last word.
+    pub report: Option<Report>,
+}
+
+/// The state of the agent's container.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Agent {
+    /// Not started.
+    Waiting,
+    /// Running since.
+    Running(Option<Timestamp>),
+    /// Ended.
+    Ended {
+        /// Its exit code.
+        exit_code: i32,
+        /// The kubelet's reason, for instance `OOMKilled`.
+        reason: String,
+        /// The termination message.
+        message: String,
+        /// When it started.
+        started_at: Option<Timestamp>,
+        /// When it ended.
+        finished_at: Option<Timestamp>,
+    },
+}
+
+impl RunnerPod {
+    /// Reads a pod; `None` when it is no runner pod, for want of Drover's labels.
+    #[must_use]
+    pub fn read(pod: &Pod) -> Option<Self> {
+        let meta = &pod.metadata;
+        let status = pod.status.as_ref();
+        let agent = status.and_then(|s| container_status(s.container_statuses.as_deref(), container::AGENT));
+        let broker = status.and_then(|s| container_status(s.init_container_statuses.as_deref(), container::BROKER));
+        let phase = status.and_then(|s| s.phase.as_deref());
+        Some(Self {
+            name: meta.name.as_deref()?.into(),
+            namespace: meta.namespace.as_deref()?.into(),
+            uid: meta.uid.as_deref()?.into(),
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            session: label(meta, label::SESSION)?.into(),
+            session_uid: label(meta, label::SESSION_UID)?.into(),
+            attempt: label(meta, label::ATTEMPT)?.parse().ok()?,
+            generation: annotation(meta, annotation::GENERATION)?.parse().ok()?,
+            created: meta.creation_timestamp.as_ref().map(|t| t.0),
+            deleting: meta.deletion_timestamp.is_some(),
+            held: meta.finalizers.iter().flatten().position(|f| f == POD_FINALIZER),
+            finished_at: annotation(meta, annotation::FINISHED_AT).and_then(|t| t.parse().ok()),
+            node: pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).map(Into::into),
+            unschedulable: status.and_then(unschedulable),
+            waiting: status.and_then(waiting),
+            terminal: matches!(phase, Some("Succeeded" | "Failed")),
+            failure: status.and_then(|s| Some((s.reason.clone()?, s.message.clone().unwrap_or_default()))),
+            agent: agent.map_or(Agent::Waiting, read_agent),
+            broker_ended: broker.and_then(|b| b.state.as_ref()).is_some_and(|s| s.terminated.is_some()),
+            report: annotation(meta, annotation::REPORT).and_then(|r| serde_json::from_str(r).ok()),
+        })
+    }
+
+    /// Whether nothing of the pod runs, or ever will.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.terminal || (self.deleting && self.node.is_none())
+    }
+}
+
+fn label<'a>(meta: &'a ObjectMeta, name: &str) -> Option<&'a str> {
+    meta.labels.as_ref()?.get(name).map(String::as_str)
+}
+
+fn annotation<'a>(meta: &'a ObjectMeta, name: &str) -> Option<&'a str> {
+    meta.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+fn container_status<'a>(statuses: Option<&'a [ContainerStatus]>, name: &str) -> Option<&'a ContainerStatus> {
+    statuses?.iter().find(|s| s.name == name)
+}
+
+fn unschedulable(status: &PodStatus) -> Option<String> {
+    let condition = status.conditions.as_ref()?.iter().find(|c| c.type_ == "PodScheduled")?;
+    let no_node = condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable");
+    no_node.then(|| condition.message.clone().unwrap_or_default())
+}
+
+/// The first container that waits for something else than its turn.
+fn waiting(status: &PodStatus) -> Option<(String, String)> {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    containers
+        .filter_map(|c| c.state.as_ref()?.waiting.as_ref())
+        .filter_map(|w| Some((w.reason.clone()?, w.message.clone().unwrap_or_default())))
+        .find(|(reason, _)| !matches!(reason.as_str(), "PodInitializing" | "ContainerCreating"))
+}
+
+fn read_agent(status: &ContainerStatus) -> Agent {
+    match &status.state {
+        Some(ContainerState { terminated: Some(end), .. }) => Agent::Ended {
+            exit_code: end.exit_code,
+            reason: end.reason.clone().unwrap_or_default(),
+            message: end.message.clone().unwrap_or_default(),
+            started_at: end.started_at.as_ref().map(|t| t.0),
+            finished_at: end.finished_at.as_ref().map(|t| t.0),
+        },
+        Some(ContainerState { running: Some(running), .. }) => Agent::Running(running.started_at.as_ref().map(|t| t.0)),
+        _ => Agent::Waiting,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use bytes::Bytes;
+use drover_api::log::{Event, EventId, MAX_TEXT};
+
+/// The largest [`LogChunk`], in bytes.
+pub const MAX_CHUNK: usize = 1024 * 1024;
+
+/// A piece of an attempt's log: lines of [`Event`], numbered one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogChunk {
+    pub(crate) first: EventId,
+    pub(crate) events: Vec<Event>,
+}
+
+/// Why bytes are not a [`LogChunk`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidChunk {
+    /// Too many bytes.
+    #[error("a piece of a log has at most {MAX_CHUNK} bytes")]
+    TooLarge,
+    /// No event.
+    #[error("a piece of a log holds at least one event")]
+    Empty,
+    /// Attempts and sequences are counted from 1.
+    #[error("events are counted from 1")]
+    Zero,
+    /// A line is not an event.
+    #[error("line {line} is not an event: {problem}")]
+    NotAnEvent {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An event has another number than its place says.
+    #[error("line {line} is event {found}, but {expected} is next")]
+    OutOfOrder {
+        /// The line, counted from 1.
+        line: usize,
+        /// Its number.
+        found: EventId,
+        /// What was expected.
+        expected: EventId,
+    },
+    /// A text is too long.
+    #[error("the text of line {0} has more than {MAX_TEXT} bytes")]
+    TextTooLong(usize),
+}
+
+impl LogChunk {
+    /// Reads lines of events, the first of which is `first`.
+    ///
+    /// # Errors
+    /// When there is none, there are too many, or one is not the event that belongs there.
+    pub fn parse(first: EventId, bytes: &[u8]) -> Result<Self, InvalidChunk> {
+        if bytes.len() > MAX_CHUNK {
+            return Err(InvalidChunk::TooLarge);
+        }
+        if first.attempt == 0 || first.sequence == 0 {
+            return Err(InvalidChunk::Zero);
+        }
+        let mut events = Vec::new();
+        let lines = bytes.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+        for (expected, (index, line)) in (first.sequence..).zip(lines) {
+            let line_number = index + 1;
+            let event: Event = serde_json::from_slice(line)
+                .map_err(|error| InvalidChunk::NotAnEvent { line: line_number, problem: error.to_string() })?;
+            let expected = EventId { attempt: first.attempt, sequence: expected };
+            if event.id != expected {
+                return Err(InvalidChunk::OutOfOrder { line: line_number, found: event.id, expected });
+            }
+            if event.text.len() > MAX_TEXT {
+                return Err(InvalidChunk::TextTooLong(line_number));
+            }
+            events.push(event);
+        }
+        if events.is_empty() { Err(InvalidChunk::Empty) } else { Ok(Self { first, events }) }
+    }
+
+    /// Its events, at least one.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Without its first `count` events; `None` when nothing is left.
+    pub(crate) fn skip(mut self, count: usize) -> Option<Self> {
+        if count >= self.events.len() {
+            return None;
+        }
+        self.events.drain(..count);
+        self.first = self.events.first()?.id;
+        Some(self)
+    }
+
+    /// The chunk as it is stored.
+    pub(crate) fn to_lines(&self) -> Bytes {
+        let mut lines = Vec::new();
+        for event in &self.events {
+            serde_json::to_writer(&mut lines, event).expect("an event has no map keys and writing to memory cannot fail");
+            lines.push(b'\n');
+        }
+        lines.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The artifact store: the logs and artifacts of runs, as objects.
+//!
+//! ```text
+//! <namespace>/<Session uid>/logs/<attempt>/<sequence of the first event>   lines of events, without gaps
+//!                                          end                             nothing follows in this attempt
+//!                           artifacts/<SHA-256 of the name>                a line about the file, then its bytes
+//! ```
+//!
+//! An object appears whole or not at all, so a reader never sees half a chunk or an artifact whose checksum was not
+//! verified. No text from outside becomes part of a path: names are hashed, everything else is checked first.
+//! Memory is bounded whatever the size of a log or an artifact.
+
+mod artifacts;
+mod chunk;
+mod directory;
+mod logs;
+mod name;
+mod run;
+
+use std::{path::Path as FsPath, sync::Arc};
+
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
+
+pub use artifacts::{ArtifactReader, Digest, Stored, Upload};
+pub use chunk::{InvalidChunk, LogChunk, MAX_CHUNK};
+pub use logs::{Look, Page};
+pub use name::{ArtifactName, InvalidName};
+pub use run::{InvalidRun, Run};
+
+/// Where logs and artifacts are kept. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder of a store cannot be opened.
+    #[error("the folder {0} of the artifact store cannot be opened")]
+    Directory(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store below failed.
+    #[error("the artifact store failed")]
+    Objects(#[from] object_store::Error),
+    /// What is stored is not what was once written there.
+    #[error("{0} in the artifact store is damaged")]
+    Damaged(Path),
+    /// Other events are stored under the same numbers.
+    #[error("other events are stored already from sequence {0} on")]
+    Conflict(u64),
+    /// The bytes are not the announced ones.
+    #[error("the bytes have the SHA-256 checksum {actual}, but {announced} was announced")]
+    Mismatch {
+        /// What was announced.
+        announced: Digest,
+        /// What the bytes have.
+        actual: Digest,
+    },
+    /// There are more bytes than allowed.
+    #[error("the artifact is larger than the {0} bytes that are allowed")]
+    TooLarge(u64),
+    /// The sender broke off.
+    #[error("the bytes broke off")]
+    Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Store {
+    /// A store in a folder, which is made if it does not exist. Writes are on the disk when they return.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or opened.
+    pub fn directory(path: &FsPath) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Directory(path.display().to_string(), source);
+        std::fs::create_dir_all(path).map_err(|error| failed(error.into()))?;
+        let objects = LocalFileSystem::new_with_prefix(path).map_err(|error| failed(error.into()))?;
+        Ok(Self::new(Arc::new(objects.with_fsync(true))))
+    }
+
+    /// A store over any object store.
+    #[must_use]
+    pub const fn new(objects: Arc<dyn ObjectStore>) -> Self {
+        Self { objects }
+    }
+
+    /// Finds out whether objects can be written and removed.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let probe = Path::from("probe");
+        self.objects.put(&probe, PutPayload::from_static(b"")).await?;
+        Ok(self.objects.delete(&probe).await?)
+    }
+}
+
+pub use directory::remove_abandoned_uploads;
+
+#[cfg(test)]
+mod tests;
