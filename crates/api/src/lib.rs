@@ -16,7 +16,9 @@ pub mod state;
 pub use duration::{Duration, InvalidDuration};
 pub use session::{Session, SessionSpec, SessionStatus};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaPropsOrArray,
+};
 use kube::CustomResourceExt;
 use serde_json::json;
 
@@ -28,7 +30,28 @@ pub const VERSION: &str = "v1alpha1";
 /// The definitions to install, with the defaults that a derive cannot express.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![with_status_default(Session::crd(), &json!({ "observedGeneration": -1, "phase": "Pending" }))]
+    let session = with_status_default(Session::crd(), &json!({ "observedGeneration": -1, "phase": "Pending" }));
+    vec![with_bounded_conditions(session)]
+}
+
+/// Gives the texts of a condition the bounds that the core API's type lacks, so that status is bounded as a whole.
+fn with_bounded_conditions(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        let conditions = version
+            .schema
+            .as_mut()
+            .and_then(|s| s.open_api_v3_schema.as_mut())
+            .and_then(|s| s.properties.as_mut()?.get_mut("status")?.properties.as_mut()?.get_mut("conditions"));
+        let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions.and_then(|c| c.items.as_mut()) else {
+            continue;
+        };
+        for (name, most) in [("type", 64), ("status", 7), ("reason", 64), ("message", 1024)] {
+            if let Some(text) = condition.properties.as_mut().and_then(|p| p.get_mut(name)) {
+                text.max_length = Some(most);
+            }
+        }
+    }
+    crd
 }
 
 /// Gives `status` a default, so that an object nobody has looked at yet is not taken for a settled one.

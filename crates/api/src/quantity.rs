@@ -9,8 +9,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 pub(crate) type Quantities = BTreeMap<String, IntOrString>;
 
 /// The core API's own pattern for a quantity.
-const PATTERN: &str =
-    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+const PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
 /// The schema that the core API gives to its own resource lists.
 pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {

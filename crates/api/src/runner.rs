@@ -14,7 +14,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/prompt` | | 200 the prompt, once the broker has it |
-//! | `POST /v1/output` | a stream of lines of [`Output`] | 204 after the last line was taken |
+//! | `POST /v1/output?from={n}` | lines of [`Output`], before which `exec` sent `n` others | 204 after the last line was taken; lines that were taken before are left out, so a request without an answer is sent again |
 //! | `POST /v1/finish` | | 200 [`Report`](crate::report::Report) once everything is stored, or will never be |
 
 use serde::{Deserialize, Serialize};

@@ -61,7 +61,11 @@ async fn finish(broker: &Broker, gateway: &Gateway, config: &Config) -> Report {
 }
 
 /// What `work` comes to, if it does before `limit` after SIGTERM; without SIGTERM there is no limit.
-async fn before<T>(stopping: &watch::Sender<Option<Instant>>, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+async fn before<T>(
+    stopping: &watch::Sender<Option<Instant>>,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let over = async {
         let mut stopping = stopping.subscribe();
         let since = stopping.wait_for(Option::is_some).await.ok().and_then(|since| *since);

@@ -70,7 +70,9 @@ impl Failure {
         match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Some(backoff.advance()),
             // The kubelet may be about to renew the token, or the gateway about to see the pod.
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Some(backoff.advance().max(SLOW)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+                Some(backoff.advance().max(SLOW))
+            }
             status if status.is_client_error() => None,
             _ => Some(backoff.advance()),
         }

@@ -137,7 +137,8 @@ impl Journal {
     /// Begins the segment that starts at `position`; what is appended goes there.
     pub(crate) fn begin(&mut self, position: Position) {
         let Some(folder) = &self.folder else { return };
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(folder, position.file_name(), flags, Mode::RUSR | Mode::WUSR) {
             Ok(file) => self.current = Some(file.into()),
             Err(error) => self.give_up(error),
@@ -171,9 +172,8 @@ impl Journal {
     fn segments(&self) -> Vec<Position> {
         let Some(folder) = &self.folder else { return Vec::new() };
         let Ok(entries) = Dir::read_from(folder) else { return Vec::new() };
-        let mut starts: Vec<_> = entries
-            .filter_map(|entry| Position::of_file_name(entry.ok()?.file_name().to_str().ok()?))
-            .collect();
+        let mut starts: Vec<_> =
+            entries.filter_map(|entry| Position::of_file_name(entry.ok()?.file_name().to_str().ok()?)).collect();
         starts.sort_unstable();
         starts.split_off(starts.len().saturating_sub(MAX_SEGMENTS))
     }

@@ -94,18 +94,14 @@ pub async fn run(config: Config, terminate: impl Future<Output = ()>) -> Result<
             fetch_prompt(&gateway, &broker.prompt),
             broker.log.send_to(&gateway),
             finish::when_asked(&broker, &gateway, &config),
-        )
+        );
+        std::future::pending().await
     };
     tokio::select! {
         () = lifetime(&broker, terminate) => Ok(()),
         served = socket::serve(listener, Arc::clone(&broker)) => served.map_err(socket_error),
-        _ = work => unreachable_work(),
+        ended = work => ended,
     }
-}
-
-/// The parts of the work end only with the process.
-async fn unreachable_work() -> Result<(), Error> {
-    std::future::pending().await
 }
 
 /// Over when the process may exit.

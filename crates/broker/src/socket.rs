@@ -21,7 +21,7 @@ const MAX_BODY: usize = 1024 * 1024;
 /// Listens at `path`, in place of a broker that was there before.
 pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => UnixListener::bind(path),
     }
 }

@@ -5,5 +5,6 @@ pub mod cache;
 pub mod client;
 pub mod lease;
 pub mod queue;
+pub mod reviews;
 pub mod watch;
 pub mod writer;

@@ -52,7 +52,11 @@ struct State<K> {
 /// The queue.
 pub struct Queue<K> {
     state: Mutex<State<K>>,
-    added: Notify,
+    /// Wakes a worker that serves [`Lane::First`] only. Each kind of worker has its own bell, so that no call is
+    /// answered by one who cannot take the work.
+    first: Notify,
+    /// Wakes a worker that serves both lanes; these look after what is delayed, too.
+    both: Notify,
     clock: Clock,
 }
 
@@ -71,7 +75,7 @@ impl<K: Clone + Ord + Hash> Queue<K> {
             failures: HashMap::new(),
             closed: false,
         };
-        Self { state: Mutex::new(state), added: Notify::new(), clock }
+        Self { state: Mutex::new(state), first: Notify::new(), both: Notify::new(), clock }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
@@ -81,14 +85,20 @@ impl<K: Clone + Ord + Hash> Queue<K> {
     /// Adds a key now.
     pub fn add(&self, key: K, lane: Lane) {
         self.lock().add(key, lane);
-        self.added.notify_one();
+        self.ring(lane);
+    }
+
+    fn ring(&self, lane: Lane) {
+        if lane == Lane::First {
+            self.first.notify_one();
+        }
+        self.both.notify_one();
     }
 
     /// Adds a key at a time; the earliest of several counts.
     pub fn add_at(&self, key: K, at: Timestamp) {
         self.lock().delay(key, at);
-        self.added.notify_waiters();
-        self.added.notify_one();
+        self.both.notify_one();
     }
 
     /// How many keys wait to be worked on now.
@@ -110,36 +120,37 @@ impl<K: Clone + Ord + Hash> Queue<K> {
     /// Hands nothing out any more; who waits is told.
     pub fn close(&self) {
         self.lock().closed = true;
-        self.added.notify_waiters();
-        self.added.notify_one();
+        self.ring(Lane::First);
     }
 
     /// Waits for a key to work on; `None` once the queue is closed. Each key must be given back by
     /// [`Queue::done`] or [`Queue::failed`].
     pub async fn next(&self, serves: Serves) -> Option<K> {
+        let bell = match serves {
+            Serves::First => &self.first,
+            Serves::Both => &self.both,
+        };
         loop {
-            let notified = self.added.notified();
             let earliest = {
                 let mut state = self.lock();
                 if state.closed {
-                    self.added.notify_one();
+                    bell.notify_one();
                     return None;
                 }
                 state.promote(self.clock.now());
                 if let Some(key) = state.pop(serves) {
-                    if !state.queued.is_empty() {
-                        self.added.notify_one();
-                    }
+                    // The next worker takes what is left, and looks after what is delayed.
+                    bell.notify_one();
                     return Some(key);
                 }
                 state.delayed.first().map(|(at, _)| *at)
             };
-            match earliest {
+            match earliest.filter(|_| serves == Serves::Both) {
                 Some(at) => tokio::select! {
-                    () = notified => {}
+                    () = bell.notified() => {}
                     () = self.clock.sleep_until(at) => {}
                 },
-                None => notified.await,
+                None => bell.notified().await,
             }
         }
     }
@@ -148,9 +159,9 @@ impl<K: Clone + Ord + Hash> Queue<K> {
     pub fn done(&self, key: &K) {
         let mut state = self.lock();
         state.failures.remove(key);
-        state.give_back(key);
+        let again = state.give_back(key);
         drop(state);
-        self.added.notify_one();
+        again.into_iter().for_each(|lane| self.ring(lane));
     }
 
     /// The key could not be worked on; it comes again after a pause that grows with each failure.
@@ -159,11 +170,10 @@ impl<K: Clone + Ord + Hash> Queue<K> {
         let failures = state.failures.entry(key.clone()).or_default();
         *failures += 1;
         let at = self.clock.now() + pause(key, *failures);
-        state.give_back(key);
+        let again = state.give_back(key);
         state.delay(key.clone(), at);
         drop(state);
-        self.added.notify_waiters();
-        self.added.notify_one();
+        self.ring(again.unwrap_or(Lane::Later));
     }
 }
 
@@ -232,11 +242,12 @@ impl<K: Clone + Ord + Hash> State<K> {
         None
     }
 
-    fn give_back(&mut self, key: &K) {
+    /// Ends the work on a key; says in which lane it comes again at once, if it does.
+    fn give_back(&mut self, key: &K) -> Option<Lane> {
         self.working.remove(key);
-        if let Some(lane) = self.again.remove(key) {
-            self.add(key.clone(), lane);
-        }
+        let lane = self.again.remove(key)?;
+        self.add(key.clone(), lane);
+        Some(lane)
     }
 }
 

@@ -24,8 +24,8 @@ pub enum Signal {
 
 /// Watches `api` for ever.
 ///
-/// `strip` runs on each object as it is decoded and takes off what is not needed; `read` makes the cache's item of it,
-/// or none for an object that does not concern Drover. Failures of the watch are logged and tried again with
+/// `read` makes the cache's item of an object, without what no decision needs,
+/// or none of an object that does not concern Drover. Failures of the watch are logged and tried again with
 /// back-off.
 pub async fn feed<K, V>(
     api: Api<K>,

@@ -25,7 +25,7 @@ use issue::Pair;
 
 /// Why the certificates cannot be kept.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A Secret or ConfigMap could not be read.
     #[error("{0} cannot be read")]
     Read(&'static str, #[source] kube::Error),

@@ -51,6 +51,7 @@ impl From<Config> for Options {
     fn from(config: Config) -> Self {
         Self {
             namespace: config.namespace,
+            watch_namespace: None,
             identity: config.identity,
             runner_image: config.runner_image,
             image_pull_policy: config.image_pull_policy,

@@ -18,13 +18,15 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{certificates, certificates::Trust, events::Events, metrics::Metrics, observe::Accounts, reconcile, sources};
+use crate::{certificates::Trust, events::Events, metrics::Metrics, observe::Accounts, reconcile, sources};
 
 /// What the operator needs to know.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The namespace that Drover itself runs in.
     pub namespace: String,
+    /// The one namespace whose Sessions are run; `None` for all.
+    pub watch_namespace: Option<String>,
     /// This process' name in the lease.
     pub identity: String,
     /// The image with drover-runner.
@@ -53,9 +55,6 @@ pub enum Error {
     /// Another holds the lease now. The process must end: what it still has under way is not its to write.
     #[error("the lease was lost to another operator")]
     LeaseLost,
-    /// The gateway's certificates could not be made or stored.
-    #[error("the gateway's certificates cannot be kept")]
-    Certificates(#[from] certificates::Error),
     /// The lease could not be given back.
     #[error("the lease cannot be given back")]
     Release(#[from] writer::Error),
@@ -70,6 +69,8 @@ const WORKERS_FOR_FIRST: usize = 6;
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often sizes are measured and certificates looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// When to try again to make what the gateway needs.
+const TRUST_RETRY: Duration = Duration::from_secs(1);
 
 /// What everything in the operator shares.
 pub(crate) struct Context {
@@ -150,21 +151,41 @@ impl Operator {
 
     async fn lead(&self, stop: CancellationToken) -> Result<(), Error> {
         let mut trust = Trust::new(self.client.clone(), self.writer.clone(), &self.options);
-        let ca = trust.ensure(self.clock.now()).await?;
+        let ca = tokio::select! {
+            ca = self.trusted(&mut trust) => ca,
+            () = stop.cancelled() => return Ok(()),
+        };
         let context = Arc::new(self.context(ca));
-        let mut watches = sources::start(&context, &self.options.namespace);
+        let mut watches = sources::start(&context, &self.options);
         tokio::select! {
             () = watches.synced() => {}
             () = stop.cancelled() => return Ok(()),
         }
         tracing::info!(sessions = context.sessions.len(), pods = context.pods.len(), "watching");
         let workers = start_workers(&context);
-        let kept = tokio::select! {
-            kept = self.keep_house(&context, trust) => kept,
-            () = stop.cancelled() => Ok(()),
-        };
+        tokio::select! {
+            () = self.keep_house(&context, trust) => {}
+            () = stop.cancelled() => {}
+        }
         drain(&context, workers).await;
-        kept
+        Ok(())
+    }
+
+    /// The gateway's authority, once it is there. Without it no pod could be made that trusts the gateway.
+    async fn trusted(&self, trust: &mut Trust) -> String {
+        loop {
+            match trust.ensure(self.clock.now()).await {
+                Ok(ca) => {
+                    self.readiness.ready();
+                    return ca;
+                }
+                Err(error) => {
+                    self.readiness.not_ready(error.to_string());
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the gateway's certificates cannot be kept; it is tried again");
+                }
+            }
+            self.clock.sleep_until(self.clock.now() + TRUST_RETRY).await;
+        }
     }
 
     fn context(&self, gateway_ca: String) -> Context {
@@ -192,8 +213,8 @@ impl Operator {
         }
     }
 
-    /// Measures, and renews the gateway's certificate in time. Ends only when that is not possible.
-    async fn keep_house(&self, context: &Context, mut trust: Trust) -> Result<(), Error> {
+    /// Measures, and renews the gateway's certificate in time.
+    async fn keep_house(&self, context: &Context, mut trust: Trust) {
         let mut reported = Counts::new();
         loop {
             context.metrics.sizes(context.queue.len(), context.sessions.len(), context.pods.len());

@@ -13,11 +13,14 @@ use drover_k8s::{
     watch::{Signal, feed},
 };
 use drover_plan::{frameworks::Frameworks, run::RunnerPod};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{ConfigMap, Pod},
+};
 use kube::{Api, Resource, runtime::watcher};
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::run::Context;
+use crate::{Options, run::Context};
 
 /// How many objects a list brings at a time; it bounds what a re-list needs beside the cache.
 const PAGE: u32 = 250;
@@ -39,15 +42,26 @@ impl Watches {
 }
 
 /// Starts all watches.
-pub(crate) fn start(context: &Arc<Context>, namespace: &str) -> Watches {
+pub(crate) fn start(context: &Arc<Context>, options: &Options) -> Watches {
+    let scope = options.watch_namespace.as_deref();
     let mut tasks = JoinSet::new();
     let (sessions, sessions_synced) = watch::channel(false);
-    tasks.spawn(watch_sessions(context.clone(), sessions));
+    tasks.spawn(watch_sessions(context.clone(), scoped(context, scope), sessions));
     let (pods, pods_synced) = watch::channel(false);
-    tasks.spawn(watch_pods(context.clone(), pods));
+    tasks.spawn(watch_pods(context.clone(), scoped(context, scope), pods));
     let (frameworks, frameworks_synced) = watch::channel(false);
-    tasks.spawn(watch_frameworks(context.clone(), namespace.to_owned(), frameworks));
+    tasks.spawn(watch_frameworks(context.clone(), options.namespace.clone(), frameworks));
     Watches { _tasks: tasks, synced: [sessions_synced, pods_synced, frameworks_synced] }
+}
+
+fn scoped<K>(context: &Context, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    }
 }
 
 fn config() -> watcher::Config {
@@ -55,7 +69,7 @@ fn config() -> watcher::Config {
 }
 
 /// Sessions that are not finished. One that leaves the selection is told as vanished, and read when it is looked at.
-async fn watch_sessions(context: Arc<Context>, synced: watch::Sender<bool>) {
+async fn watch_sessions(context: Arc<Context>, api: Api<Session>, synced: watch::Sender<bool>) {
     let unfinished = format!("status.phase!={:?},status.phase!={:?}", Phase::Succeeded, Phase::Failed);
     let tell = |signal| match signal {
         Signal::Changed(key) => {
@@ -65,7 +79,6 @@ async fn watch_sessions(context: Arc<Context>, synced: watch::Sender<bool>) {
         Signal::Vanished(key) => context.queue.add(key, Lane::Later),
         Signal::Synced => drop(synced.send_replace(true)),
     };
-    let api = Api::all(context.client.clone());
     feed(api, config().fields(&unfinished), &context.sessions, session_item, tell).await;
 }
 
@@ -88,12 +101,11 @@ pub(crate) fn session_item(mut session: Session) -> Option<Item<Session>> {
     Some(Item { group, name, version, value: Arc::new(session) })
 }
 
-async fn watch_pods(context: Arc<Context>, synced: watch::Sender<bool>) {
+async fn watch_pods(context: Arc<Context>, api: Api<Pod>, synced: watch::Sender<bool>) {
     let tell = |signal| match signal {
         Signal::Changed(key) | Signal::Vanished(key) => context.queue.add(key, Lane::Later),
         Signal::Synced => drop(synced.send_replace(true)),
     };
-    let api = Api::all(context.client.clone());
     feed(api, config().labels(label::SESSION), &context.pods, |pod: Pod| pod_item(&pod), tell).await;
 }
 

@@ -4,6 +4,9 @@ use drover_api::log::{Event, EventId, MAX_TEXT};
 /// The largest [`LogChunk`], in bytes.
 pub const MAX_CHUNK: usize = 1024 * 1024;
 
+/// The largest sequence with which a chunk begins, so that counting on from it cannot overflow.
+const MAX_SEQUENCE: u64 = 1 << 53;
+
 /// A piece of an attempt's log: lines of [`Event`], numbered one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogChunk {
@@ -21,8 +24,8 @@ pub enum InvalidChunk {
     #[error("a piece of a log holds at least one event")]
     Empty,
     /// Attempts and sequences are counted from 1.
-    #[error("events are counted from 1")]
-    Zero,
+    #[error("attempts and events are counted from 1, events to {MAX_SEQUENCE}")]
+    Numbers,
     /// A line is not an event.
     #[error("line {line} is not an event: {problem}")]
     NotAnEvent {
@@ -55,8 +58,8 @@ impl LogChunk {
         if bytes.len() > MAX_CHUNK {
             return Err(InvalidChunk::TooLarge);
         }
-        if first.attempt == 0 || first.sequence == 0 {
-            return Err(InvalidChunk::Zero);
+        if first.attempt == 0 || first.sequence == 0 || first.sequence > MAX_SEQUENCE {
+            return Err(InvalidChunk::Numbers);
         }
         let mut events = Vec::new();
         let lines = bytes.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());

@@ -16,13 +16,15 @@ mod directory;
 mod logs;
 mod name;
 mod run;
+mod tails;
 
 use std::{path::Path as FsPath, sync::Arc};
 
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
 
-pub use artifacts::{ArtifactReader, Digest, Stored, Upload};
+pub use artifacts::{ArtifactReader, Digest};
 pub use chunk::{InvalidChunk, LogChunk, MAX_CHUNK};
+pub use directory::remove_abandoned_uploads;
 pub use logs::{Look, Page};
 pub use name::{ArtifactName, InvalidName};
 pub use run::{InvalidRun, Run};
@@ -31,6 +33,7 @@ pub use run::{InvalidRun, Run};
 #[derive(Clone, Debug)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
+    tails: Arc<tails::Tails>,
 }
 
 /// Why the store did not do what it was asked.
@@ -45,9 +48,12 @@ pub enum StoreError {
     /// What is stored is not what was once written there.
     #[error("{0} in the artifact store is damaged")]
     Damaged(Path),
-    /// Other events are stored under the same numbers.
-    #[error("other events are stored already from sequence {0} on")]
-    Conflict(u64),
+    /// Events are missing before the ones to store, or others are stored in their place.
+    #[error("the next event of this log has the sequence {0}")]
+    NotNext(u64),
+    /// The log of the attempt is as long as allowed.
+    #[error("the log has reached the {0} bytes that are allowed")]
+    LogFull(u64),
     /// The bytes are not the announced ones.
     #[error("the bytes have the SHA-256 checksum {actual}, but {announced} was announced")]
     Mismatch {
@@ -78,8 +84,8 @@ impl Store {
 
     /// A store over any object store.
     #[must_use]
-    pub const fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects }
+    pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
+        Self { objects, tails: Arc::default() }
     }
 
     /// Finds out whether objects can be written and removed.
@@ -92,8 +98,3 @@ impl Store {
         Ok(self.objects.delete(&probe).await?)
     }
 }
-
-pub use directory::remove_abandoned_uploads;
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,7 @@
-//! Placeholder.
+//! What the tests on a real API server and a real node share: the cluster, a simulated kubelet, faults, and a world in
+//! which an operator lives and dies.
+
+pub mod api_server;
+pub mod faults;
+pub mod kubelet;
+pub mod world;

@@ -67,7 +67,8 @@ fn refused(failure: &Failure) -> String {
 
 /// The gateway's word and the broker's own must agree.
 fn confirm(artifact: Artifact, name: &str, size: u64, sha256: &[u8; 32]) -> Result<Artifact, String> {
-    let expected = Artifact { name: name.to_owned(), size: i64::try_from(size).unwrap_or(i64::MAX), sha256: hex(sha256) };
+    let expected =
+        Artifact { name: name.to_owned(), size: i64::try_from(size).unwrap_or(i64::MAX), sha256: hex(sha256) };
     if artifact == expected {
         return Ok(artifact);
     }

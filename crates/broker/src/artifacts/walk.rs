@@ -153,7 +153,9 @@ impl Walk {
             .zip(&self.hits)
             .filter_map(|(text, hit)| match hit {
                 Hit::File => None,
-                Hit::Folder => Some(format!("{text} is a folder: write {}/** to keep the files in it", text.trim_end_matches('/'))),
+                Hit::Folder => {
+                    Some(format!("{text} is a folder: write {}/** to keep the files in it", text.trim_end_matches('/')))
+                }
                 Hit::Nothing => Some(format!("no file matched {text}")),
             })
             .collect();

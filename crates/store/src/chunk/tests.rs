@@ -26,5 +26,6 @@ fn what_is_wrong_is_said_with_its_line() {
     assert_eq!(message(&line("1-7", "")), "line 1 is event 1-7, but 2-7 is next");
     assert!(message(&line("2-7", &"x".repeat(MAX_TEXT + 1))).starts_with("the text of line 1 has more than"));
     assert!(message(&"x".repeat(MAX_CHUNK + 1)).starts_with("a piece of a log has at most"));
-    assert_eq!(LogChunk::parse(EventId::START, b""), Err(InvalidChunk::Zero));
+    assert_eq!(LogChunk::parse(EventId { attempt: 1, sequence: u64::MAX }, b""), Err(InvalidChunk::Numbers));
+    assert_eq!(LogChunk::parse(EventId::START, b""), Err(InvalidChunk::Numbers));
 }

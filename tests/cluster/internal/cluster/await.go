@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,43 +17,52 @@ import (
 // tailLines of a component's log go into the error about it.
 const tailLines = 15
 
+// watcher follows the components' reports while `up` waits.
+type watcher struct {
+	cluster *Cluster
+	// exits is how often each component had ended when it was first looked at.
+	exits     map[string]int
+	announced map[string]bool
+}
+
 // awaitComponents returns when all components work, or when one of them ended
 // while it was waited for.
 func (c *Cluster) awaitComponents(ctx context.Context, supervisor int) error {
 	control := supervise.NewClient(throughProcess(supervisor, node.ControlSocket))
-	announced := map[string]bool{}
-	exits := map[string]int{}
-	for first := true; ; first = false {
+	watch := watcher{cluster: c, exits: map[string]int{}, announced: map[string]bool{}}
+	for {
 		if !isAlive(supervisor) {
 			return c.failure(SuperviseCommand, "ended")
 		}
-		reports, err := control.Components(ctx)
-		pending := ""
-		if err != nil {
-			pending = "the supervisor does not answer"
-			first = true
-		}
-		for _, report := range reports {
-			if first {
-				exits[report.Name] = report.Exits
+		pending := "the supervisor does not answer"
+		if reports, err := control.Components(ctx); err == nil {
+			if pending, err = watch.look(reports); err != nil || pending == "" {
+				return err
 			}
-			if report.Exits > exits[report.Name] {
-				return c.failure(report.Name, report.LastExit)
-			}
-			if !report.Healthy {
-				pending = report.Name + ": " + report.Problem
-			} else if !announced[report.Name] {
-				announced[report.Name] = true
-				c.step("%s works", report.Name)
-			}
-		}
-		if pending == "" {
-			return nil
 		}
 		if err := pause(ctx, pending); err != nil {
 			return err
 		}
 	}
+}
+
+// look returns what is still missing; nothing if all works.
+func (w *watcher) look(reports []supervise.Report) (pending string, err error) {
+	for _, report := range reports {
+		before, known := w.exits[report.Name]
+		if !known {
+			w.exits[report.Name] = report.Exits
+		} else if report.Exits > before {
+			return "", w.cluster.failure(report.Name, report.LastExit)
+		}
+		if !report.Healthy {
+			pending = report.Name + ": " + report.Problem
+		} else if !w.announced[report.Name] {
+			w.announced[report.Name] = true
+			w.cluster.step("%s works", report.Name)
+		}
+	}
+	return pending, nil
 }
 
 // pause waits for the next look. When there is no time left, it says what was
@@ -77,7 +87,17 @@ func tail(path string) string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return lastWords(string(data))
+}
+
+// lastWords returns the end of a log. Of a crash it is the end before the stack
+// traces, which would push out what led to it.
+func lastWords(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	crash := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "goroutine ") })
+	if crash > 0 {
+		lines = lines[:crash]
+	}
 	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
 }
 

@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -39,30 +37,6 @@ func (c *Cluster) supervisor() (int, error) {
 		return 0, err
 	}
 	return found[0], nil
-}
-
-// findMarked returns the processes in whose environment the mark is.
-func findMarked(mark string) ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var found []int
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		// A process may end meanwhile; then it is not what is looked for.
-		environment, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "environ"))
-		if err != nil {
-			continue
-		}
-		if slices.Contains(strings.Split(string(environment), "\x00"), mark) {
-			found = append(found, pid)
-		}
-	}
-	return found, nil
 }
 
 // startSupervisor starts the node in namespaces of its own. The listener is
@@ -115,26 +89,6 @@ func (c *Cluster) kill() error {
 		}
 	}
 	return nil
-}
-
-// ancestry lists this process and those above it: `down` may be called from a
-// shell that `exec` started.
-func ancestry() []int {
-	var pids []int
-	for pid := os.Getpid(); pid > 0; {
-		pids = append(pids, pid)
-		// The parent is the second field after the name in parentheses.
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		_, rest, found := strings.Cut(string(stat), ") ")
-		fields := strings.Fields(rest)
-		if err != nil || !found || len(fields) < 2 {
-			return pids
-		}
-		if pid, err = strconv.Atoi(fields[1]); err != nil {
-			return pids
-		}
-	}
-	return pids
 }
 
 // killAndWait returns when the process is gone for good. The first process of

@@ -13,6 +13,8 @@ import (
 
 // Status is what `status` prints.
 type Status struct {
+	// ID is part of every name that the cluster shares with the host.
+	ID         string     `json:"id"`
 	Running    bool       `json:"running"`
 	Healthy    bool       `json:"healthy"`
 	State      string     `json:"state"`
@@ -28,7 +30,7 @@ type Status struct {
 
 // Status looks at the cluster without changing it.
 func (c *Cluster) Status(ctx context.Context) (*Status, error) {
-	status := &Status{State: c.dir.Path()}
+	status := &Status{ID: c.dir.ID(), State: c.dir.Path()}
 	supervisor, err := c.supervisor()
 	if err != nil || supervisor == 0 {
 		return status, err
@@ -52,7 +54,10 @@ func (c *Cluster) Status(ctx context.Context) (*Status, error) {
 		return status, nil
 	}
 	status.Healthy = true
-	for _, component := range status.Components {
+	pids := hostPIDs(supervisor)
+	for i := range status.Components {
+		component := &status.Components[i]
+		component.PID = pids[component.PID]
 		status.Healthy = status.Healthy && component.Healthy
 	}
 	if settings.Mode == state.Full && status.Healthy {

@@ -13,10 +13,12 @@ import (
 	"time"
 )
 
-// entry is one thing in the layer; source is set for regular files only.
+// entry is one thing in the layer. A regular file has either a source on the
+// host or its content here.
 type entry struct {
-	header *tar.Header
-	source string
+	header  *tar.Header
+	source  string
+	content string
 }
 
 // layer collects entries by path; what is added later replaces what was there.
@@ -24,7 +26,7 @@ type layer map[string]entry
 
 func (s Spec) writeLayer(out io.Writer) error {
 	content := layer{}
-	content.addBase()
+	content.addBase(s.User)
 	if s.Busybox != "" {
 		if err := content.addBusybox(s.Busybox, s.Applets); err != nil {
 			return err
@@ -38,13 +40,28 @@ func (s Spec) writeLayer(out io.Writer) error {
 	return content.write(out)
 }
 
-// addBase adds the folders that programs expect everywhere.
-func (l layer) addBase() {
+// addBase adds the folders that programs expect everywhere, and names for the
+// users, without which some programs refuse to work.
+func (l layer) addBase(user string) {
 	for _, folder := range []string{"bin", "etc", "root", "usr/bin", "var"} {
 		l.addFolders(folder)
 	}
 	l.addFolders("tmp")
 	l["tmp"].header.Mode = 0o1777
+	users := "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n"
+	groups := "root:x:0:\nnogroup:x:65534:\n"
+	if user != "" && user != "0" && user != "65534" {
+		users += fmt.Sprintf("user:x:%[1]s:%[1]s:user:/tmp:/bin/sh\n", user)
+		groups += fmt.Sprintf("user:x:%s:\n", user)
+	}
+	l.addText("etc/passwd", users)
+	l.addText("etc/group", groups)
+}
+
+func (l layer) addText(destination, content string) {
+	header := newHeader(destination, tar.TypeReg, 0o644)
+	header.Size = int64(len(content))
+	l[destination] = entry{header: header, content: content}
 }
 
 func (l layer) addBusybox(binary string, applets []string) error {
@@ -139,7 +156,8 @@ func (e entry) write(archive *tar.Writer) error {
 		return err
 	}
 	if e.source == "" {
-		return nil
+		_, err := io.WriteString(archive, e.content)
+		return err
 	}
 	file, err := os.Open(e.source)
 	if err != nil {

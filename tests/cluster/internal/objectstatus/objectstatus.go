@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 )
 
@@ -48,24 +49,33 @@ func Print(in io.Reader, out io.Writer) error {
 
 // split returns the items of a JSON array, of what `kubectl get -o json` calls
 // a List, or the one object that it is.
-func split(value json.RawMessage) ([]map[string]any, error) {
-	var objects []map[string]any
+func split(value json.RawMessage) ([]*unstructured.Unstructured, error) {
 	if bytes.HasPrefix(bytes.TrimSpace(value), []byte("[")) {
-		if err := json.Unmarshal(value, &objects); err != nil {
+		var items []json.RawMessage
+		if err := json.Unmarshal(value, &items); err != nil {
 			return nil, fmt.Errorf("parse objects: %w", err)
+		}
+		var objects []*unstructured.Unstructured
+		for _, item := range items {
+			parts, err := split(item)
+			if err != nil {
+				return nil, err
+			}
+			objects = append(objects, parts...)
 		}
 		return objects, nil
 	}
-	var object map[string]any
-	if err := json.Unmarshal(value, &object); err != nil {
+	object := &unstructured.Unstructured{}
+	// Unlike encoding/json, this keeps whole numbers whole, as kstatus wants them.
+	if err := utiljson.Unmarshal(value, &object.Object); err != nil {
 		return nil, fmt.Errorf("parse object: %w", err)
 	}
-	candidate := unstructured.Unstructured{Object: object}
-	if !candidate.IsList() {
-		return []map[string]any{object}, nil
+	if !object.IsList() {
+		return []*unstructured.Unstructured{object}, nil
 	}
-	err := candidate.EachListItem(func(item runtime.Object) error {
-		objects = append(objects, item.(*unstructured.Unstructured).Object)
+	var objects []*unstructured.Unstructured
+	err := object.EachListItem(func(item runtime.Object) error {
+		objects = append(objects, item.(*unstructured.Unstructured))
 		return nil
 	})
 	if err != nil {
@@ -74,11 +84,10 @@ func split(value json.RawMessage) ([]map[string]any, error) {
 	return objects, nil
 }
 
-func printOne(encoder *json.Encoder, object map[string]any) error {
-	candidate := &unstructured.Unstructured{Object: object}
-	result, err := status.Compute(candidate)
+func printOne(encoder *json.Encoder, object *unstructured.Unstructured) error {
+	result, err := status.Compute(object)
 	if err != nil {
-		return fmt.Errorf("judge %s %s: %w", candidate.GetKind(), candidate.GetName(), err)
+		return fmt.Errorf("judge %s %s: %w", object.GetKind(), object.GetName(), err)
 	}
 	return encoder.Encode(line{Status: result.Status.String(), Message: result.Message})
 }

@@ -15,7 +15,8 @@ const reportPath = "/components"
 type Report struct {
 	Name    string `json:"name"`
 	Healthy bool   `json:"healthy"`
-	// PID is as seen on the node; zero if the component is not running.
+	// PID is zero if the component is not running. The supervisor gives it as
+	// seen on the node.
 	PID int `json:"pid"`
 	// Exits counts how often the component ended and was started again.
 	Exits    int    `json:"exits"`
@@ -58,6 +59,10 @@ func (c *Client) Components(ctx context.Context) ([]Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask the supervisor: %w", err)
 	}
+	return decode(response)
+}
+
+func decode(response *http.Response) ([]Report, error) {
 	defer response.Body.Close()
 	var reports []Report
 	if err := json.NewDecoder(response.Body).Decode(&reports); err != nil {

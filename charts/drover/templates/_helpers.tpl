@@ -1,0 +1,89 @@
+{{/* The labels of all objects. Takes (list . component). */}}
+{{- define "drover.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "drover.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The labels by which pods are selected. Takes (list . component). */}}
+{{- define "drover.selector" -}}
+app.kubernetes.io/name: drover
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* An image with its tag. Takes (list . image). */}}
+{{- define "drover.image" -}}
+{{- $image := index . 1 -}}
+{{ $image.repository }}:{{ $image.tag | default (index . 0).Chart.AppVersion }}
+{{- end -}}
+
+{{/* What the pods of operator and gateway have in common. Takes (list . values), values being those of the one. */}}
+{{- define "drover.pod" -}}
+{{- $root := index . 0 -}}
+{{- $values := index . 1 -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+terminationGracePeriodSeconds: 30
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* What their containers have in common. Takes (list . values). */}}
+{{- define "drover.container" -}}
+imagePullPolicy: {{ (index . 0).Values.images.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+livenessProbe:
+  httpGet: { path: /healthz, port: admin }
+  periodSeconds: 10
+  timeoutSeconds: 5
+readinessProbe:
+  httpGet: { path: /readyz, port: admin }
+  periodSeconds: 2
+  timeoutSeconds: 5
+{{- with (index . 1).resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The names of the service accounts, as the API server knows them. */}}
+{{- define "drover.operator.user" -}}
+system:serviceaccount:{{ .Release.Namespace }}:drover-operator
+{{- end -}}
+{{- define "drover.gateway.user" -}}
+system:serviceaccount:{{ .Release.Namespace }}:drover-gateway
+{{- end -}}

@@ -1,0 +1,43 @@
+//! What handlers share, and the routes of both ports.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use drover_k8s::reviews::Reviews;
+use drover_store::Store;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Limits, api, metrics::{self, Metrics, Port}, openapi, problem::Problem, runner};
+
+/// What handlers share.
+pub(crate) struct Gateway {
+    pub(crate) client: Client,
+    pub(crate) reviews: Arc<Reviews>,
+    pub(crate) store: Store,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    /// Cancelled when the process is asked to stop; ends what would go on for ever.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// The routes of the API's port.
+pub(crate) fn public(gateway: &Arc<Gateway>) -> Router {
+    let (router, _) = api::router().split_for_parts();
+    finish(router.merge(openapi::router()), gateway, Port::Api)
+}
+
+/// The routes of the runners' port.
+pub(crate) fn runners(gateway: &Arc<Gateway>) -> Router {
+    finish(runner::router(), gateway, Port::Runner)
+}
+
+fn finish(router: Router<Arc<Gateway>>, gateway: &Arc<Gateway>, port: Port) -> Router {
+    router
+        .fallback(|| async { Problem::not_found("there is nothing under this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
+        })
+        .layer(middleware::from_fn_with_state((Arc::clone(gateway), port), metrics::track))
+        .with_state(Arc::clone(gateway))
+}

@@ -1,0 +1,124 @@
+//! A broker's report, which travels to the operator as an annotation of the pod.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State, http::StatusCode};
+use drover_api::{
+    names::{GATEWAY_MANAGER, annotation},
+    report::{MAX_ARTIFACTS, MAX_BYTES, Report},
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::{app::Gateway, auth::pod::RunnerPod, body, problem::Problem};
+
+/// How often a report is written anew when the pod changed meanwhile.
+const TRIES: usize = 5;
+const MAX_PROBLEMS: usize = 8;
+const MAX_PROBLEM: usize = 256;
+
+/// Writes a report over its predecessor.
+pub(super) async fn post(
+    State(gateway): State<Arc<Gateway>>,
+    caller: RunnerPod,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let bytes = body::collect(body, MAX_BYTES).await?;
+    let report: Report = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::malformed(format!("the body is not a report: {error}")))?;
+    check(&report).map_err(Problem::malformed)?;
+    check_artifacts(&gateway, &caller, &report).await?;
+    write(&gateway, &caller, &report).await?;
+    if report.last {
+        // After the report was taken, and again if it is repeated because this failed.
+        gateway.store.end_log(&caller.run, caller.attempt).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The bounds that the type states.
+fn check(report: &Report) -> Result<(), String> {
+    let Report { sequence, last: _, artifacts, problems } = report;
+    if *sequence == 0 {
+        return Err("reports are counted from 1".to_owned());
+    }
+    if artifacts.len() > MAX_ARTIFACTS {
+        return Err(format!("a report names at most {MAX_ARTIFACTS} artifacts"));
+    }
+    if problems.len() > MAX_PROBLEMS || problems.iter().any(|problem| problem.len() > MAX_PROBLEM) {
+        return Err(format!("a report names at most {MAX_PROBLEMS} problems of at most {MAX_PROBLEM} bytes"));
+    }
+    Ok(())
+}
+
+/// What a report names must be there, so that the Session's status never promises what nobody can fetch.
+async fn check_artifacts(gateway: &Gateway, caller: &RunnerPod, report: &Report) -> Result<(), Problem> {
+    if report.artifacts.is_empty() {
+        return Ok(());
+    }
+    let stored = gateway.store.list_artifacts(&caller.run).await?;
+    match report.artifacts.iter().find(|artifact| !stored.contains(artifact)) {
+        None => Ok(()),
+        Some(missing) => Err(Problem::malformed(format!("the artifact {:?} is not stored as reported", missing.name))),
+    }
+}
+
+async fn write(gateway: &Gateway, caller: &RunnerPod, report: &Report) -> Result<(), Problem> {
+    let pods = Api::<Pod>::namespaced(gateway.client.clone(), &caller.namespace);
+    let name = caller.pod.name_any();
+    let params = PatchParams { field_manager: Some(GATEWAY_MANAGER.to_owned()), ..PatchParams::default() };
+    let mut pod = caller.pod.clone();
+    for _ in 0..TRIES {
+        let Some(patch) = patch(&pod, report)? else { return Ok(()) };
+        match pods.patch_status(&name, &params, &Patch::<Pod>::Json(patch)).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.code == 422 => {
+                tracing::debug!(pod = name, "the pod changed while a report was written");
+            }
+            Err(error) => return Err(Problem::kubernetes(&error)),
+        }
+        let now = pods.get_opt(&name).await.map_err(|error| Problem::kubernetes(&error))?;
+        pod = now
+            .filter(|now| now.metadata.uid == pod.metadata.uid)
+            .ok_or_else(|| Problem::forbidden("the pod does not exist any more"))?;
+    }
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the pod changes too often: try again"))
+}
+
+/// How the report gets onto the pod; `None` when it is there already.
+///
+/// The patch holds only for the pod that was looked at, and only over the report that it had.
+fn patch(pod: &Pod, report: &Report) -> Result<Option<json_patch::Patch>, Problem> {
+    let current = pod.annotations().get(annotation::REPORT);
+    let known: Option<Report> = current.and_then(|text| serde_json::from_str(text).ok());
+    if known.as_ref() == Some(report) {
+        return Ok(None);
+    }
+    let next = known.map_or(0, |known| known.sequence) + 1;
+    if report.sequence != next {
+        return Err(Problem::out_of_sequence(format!("the next report of this pod has the sequence {next}"), next));
+    }
+    let path = format!("/metadata/annotations/{}", annotation::REPORT.replace('~', "~0").replace('/', "~1"));
+    let text = serde_json::to_string(report).map_err(|error| Problem::malformed(error.to_string()))?;
+    let mut operations = vec![json!({"op": "test", "path": "/metadata/uid", "value": pod.metadata.uid})];
+    match current {
+        Some(current) => operations.push(json!({"op": "test", "path": path, "value": current})),
+        // That something is absent cannot be tested, but that nothing at all has changed.
+        None => operations.push(
+            json!({"op": "test", "path": "/metadata/resourceVersion", "value": pod.metadata.resource_version}),
+        ),
+    }
+    if pod.annotations().is_empty() {
+        operations.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    }
+    operations.push(json!({"op": "add", "path": path, "value": text}));
+    let patch = serde_json::from_value(operations.into()).map_err(|error| Problem::malformed(error.to_string()))?;
+    Ok(Some(patch))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The operator dies before and after every write of a Session's life, and every write meets a conflict, an answer
+//! that is lost, or an API server that is unavailable.
+
+use anyhow::{Context, Result, ensure};
+use drover_api::state::{Phase, Reason};
+use drover_suite::{faults::Fault, kubelet::Script, world::World};
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::ResourceExt;
+
+/// How many rows run at once.
+const AT_ONCE: usize = 6;
+
+/// Lives a whole life with one fault in the first operator's way; a second takes over where that one died.
+async fn life(fault: Fault) -> Result<Vec<String>> {
+    let world = World::new(Script::default()).await?;
+    let first = world.operator("operator", fault).await?;
+    world.session("row").await?;
+    let dies = matches!(fault, Fault::DieBefore(_) | Fault::DieAfter(_));
+    let reclaimed_by_the_dead = async {
+        world.ended("row").await?;
+        world.reclaimed("row").await
+    };
+    let faults = first.faults.clone();
+    if dies {
+        // The fault may stand in the life's last writes, which are due after the retention time.
+        tokio::select! {
+            () = faults.death() => {}
+            done = reclaimed_by_the_dead => done?,
+        }
+        first.kill().await;
+        let second = world.operator("operator", Fault::None).await?;
+        check(&world).await?;
+        second.stop().await?;
+    } else {
+        check(&world).await?;
+        first.stop().await?;
+    }
+    Ok(faults.writes())
+}
+
+/// The right end, one pod, the same artifact, nothing left.
+async fn check(world: &World) -> Result<()> {
+    let session = world.ended("row").await?;
+    let status = session.status.clone().unwrap_or_default();
+    ensure!(status.phase == Phase::Succeeded && status.reason == Some(Reason::Completed), "{status:?}");
+    ensure!(status.attempt == Some(1), "{status:?}");
+    ensure!(status.artifacts.len() == 1 && status.artifacts[0].name == "out/hello.txt", "{status:?}");
+    let pods = world.runner_pods().await?;
+    ensure!(pods.len() <= 1, "{} pods", pods.len());
+    if let (Some(pod), Some(recorded)) = (pods.first(), &status.pod) {
+        ensure!(pod.uid() == recorded.uid, "the pod is not the one that ran");
+    }
+    world.reclaimed("row").await
+}
+
+async fn sweep(fault: impl Fn(usize) -> Fault) -> Result<()> {
+    let writes = life(Fault::None).await?;
+    ensure!(writes.len() >= 7, "a life has more writes than {writes:?}");
+    stream::iter(1..=writes.len())
+        .map(|number| {
+            let fault = fault(number);
+            let write = writes[number - 1].clone();
+            async move { life(fault).await.with_context(|| format!("{fault:?} at {write}")) }
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_for_each(|_| async { Ok(()) })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dying_before_any_write() -> Result<()> {
+    sweep(Fault::DieBefore).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dying_after_any_write() -> Result<()> {
+    sweep(Fault::DieAfter).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_on_any_write() -> Result<()> {
+    sweep(Fault::Conflict).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_to_any_write() -> Result<()> {
+    sweep(Fault::LoseAnswer).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_server_unavailable_at_any_write() -> Result<()> {
+    sweep(Fault::Unavailable).await
+}

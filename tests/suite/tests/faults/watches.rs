@@ -1,0 +1,119 @@
+//! Watches that break or fall behind, and operators that meet.
+
+use anyhow::Result;
+use drover_api::state::{Phase, Reason};
+use drover_suite::{
+    faults::Fault,
+    kubelet::Script,
+    world::{World, phase},
+};
+use kube::{ResourceExt, api::DeleteParams};
+
+#[tokio::test]
+async fn watches_that_are_cut_come_back() -> Result<()> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let operator = world.operator("one", Fault::None).await?;
+    world.session("cut").await?;
+    world.until("cut", |s| phase(s) == Phase::Running).await?;
+    operator.faults.cut_watches();
+    world.kubelet.end_agents();
+    let session = world.ended("cut").await?;
+    assert_eq!(phase(&session), Phase::Succeeded);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stale_cache_runs_nothing_twice() -> Result<()> {
+    let world = World::new(Script::default()).await?;
+    let operator = world.operator("one", Fault::None).await?;
+    world.session("first").await?;
+    world.ended("first").await?;
+    operator.faults.hold_watches(true);
+    world.session("second").await?;
+    world.sessions().delete("first", &DeleteParams::default()).await?;
+    world.session("first").await?;
+    operator.faults.hold_watches(false);
+    let session = world.ended("second").await?;
+    assert_eq!(session.status.and_then(|s| s.attempt), Some(1));
+    world.ended("first").await?;
+    let pods = world.runner_pods().await?;
+    let of = |name: &str| pods.iter().filter(|pod| pod.labels()["drover.dev/session"] == name && pod.metadata.deletion_timestamp.is_none()).count();
+    assert!(of("second") == 1 && of("first") <= 1, "{} pods", pods.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_deleted_while_the_operator_is_down_is_recorded() -> Result<()> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let operator = world.operator("one", Fault::None).await?;
+    world.session("deleted").await?;
+    let running = world.until("deleted", |s| phase(s) == Phase::Running).await?;
+    operator.kill().await;
+    let pod = running.status.and_then(|s| s.pod).map(|p| p.name).unwrap_or_default();
+    world.pods().delete(&pod, &DeleteParams::default()).await?;
+    world.until_pods(|pods| pods.iter().all(|p| p.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Failed")))).await?;
+    let _operator = world.operator("one", Fault::None).await?;
+    let status = world.ended("deleted").await?.status.unwrap_or_default();
+    assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::PodDeleted)));
+    world.reclaimed("deleted").await
+}
+
+#[tokio::test]
+async fn a_pod_forced_away_while_the_operator_is_down_is_not_run_again() -> Result<()> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let operator = world.operator("one", Fault::None).await?;
+    world.session("forced").await?;
+    let running = world.until("forced", |s| phase(s) == Phase::Running).await?;
+    operator.kill().await;
+    let pod = running.status.and_then(|s| s.pod).map(|p| p.name).unwrap_or_default();
+    let none = serde_json::json!({ "metadata": { "finalizers": null } });
+    world.pods().patch(&pod, &Default::default(), &kube::api::Patch::Merge(none)).await?;
+    world.pods().delete(&pod, &DeleteParams::default().grace_period(0)).await?;
+    world.until_pods(<[_]>::is_empty).await?;
+    let _operator = world.operator("one", Fault::None).await?;
+    let status = world.ended("forced").await?.status.unwrap_or_default();
+    assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::PodDeleted)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_two_operators_one_works_and_the_other_takes_over() -> Result<()> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let first = world.operator("one", Fault::None).await?;
+    world.session("two").await?;
+    world.until("two", |s| phase(s) == Phase::Running).await?;
+    let second = world.operator("two", Fault::None).await?;
+    assert!(second.faults.writes().is_empty());
+    first.kill().await;
+    world.kubelet.end_agents();
+    assert_eq!(phase(&world.ended("two").await?), Phase::Succeeded);
+    world.reclaimed("two").await?;
+    second.stop().await
+}
+
+#[tokio::test]
+async fn an_operator_that_lost_its_lease_ends() -> Result<()> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let first = world.operator("one", Fault::None).await?;
+    world.session("lost").await?;
+    world.until("lost", |s| phase(s) == Phase::Running).await?;
+    let stolen = serde_json::json!({ "spec": { "holderIdentity": "two", "leaseDurationSeconds": 1 } });
+    let leases = kube::Api::<k8s_openapi::api::coordination::v1::Lease>::namespaced(world.client.clone(), &world.namespace);
+    leases.patch("drover-operator", &Default::default(), &kube::api::Patch::Merge(stolen)).await?;
+    assert!(matches!(first.ends().await?, Err(drover_operator::Error::LeaseLost)));
+    let _second = world.operator("two", Fault::None).await?;
+    world.kubelet.end_agents();
+    assert_eq!(phase(&world.ended("lost").await?), Phase::Succeeded);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lost_report_is_not_waited_for_without_end() -> Result<()> {
+    let world = World::new(Script { report: None, ..Script::default() }).await?;
+    let _operator = world.operator("one", Fault::None).await?;
+    world.session("unreported").await?;
+    let status = world.ended("unreported").await?.status.unwrap_or_default();
+    let stored = status.conditions.iter().find(|c| c.type_ == "ArtifactsStored").map(|c| c.status.as_str());
+    assert_eq!((status.phase, stored), (Phase::Succeeded, Some("Unknown")));
+    Ok(())
+}
