@@ -56,7 +56,8 @@ impl Target {
     /// Names that no object can have are not asked for.
     fn check(&self) -> Result<(), Problem> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let fits = |text: &str| (1..=63).contains(&text.len()) && !text.starts_with(['-', '.']) && !text.ends_with(['-', '.']);
+        let fits =
+            |text: &str| (1..=63).contains(&text.len()) && !text.starts_with(['-', '.']) && !text.ends_with(['-', '.']);
         if !fits(&self.namespace) || !self.namespace.bytes().all(plain) {
             return Err(Problem::malformed(
                 "the path does not name a namespace: lower-case letters, digits and -, at most 63",

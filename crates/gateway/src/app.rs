@@ -8,7 +8,13 @@ use drover_store::Store;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Limits, api, metrics::{self, Metrics, Port}, openapi, problem::Problem, runner};
+use crate::{
+    Limits, api,
+    metrics::{self, Metrics, Port},
+    openapi,
+    problem::Problem,
+    runner,
+};
 
 /// What handlers share.
 pub(crate) struct Gateway {

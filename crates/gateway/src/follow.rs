@@ -10,17 +10,12 @@ use drover_api::{
     log::{Event, EventId},
 };
 use drover_store::{Look, Page, Run};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::time::Instant;
 
-use crate::{
-    api::Target,
-    app::Gateway,
-    auth::pod::is_terminal,
-    problem::Problem,
-};
+use crate::{api::Target, app::Gateway, auth::pod::is_terminal, problem::Problem};
 
 /// How often the store is looked at.
 const POLL: Duration = Duration::from_millis(300);
@@ -33,7 +28,7 @@ const PAGE: usize = 256 * 1024;
 /// How long one stream goes on. Who follows longer asks again, and must then still have the right to.
 const LONGEST: Duration = Duration::from_secs(1800);
 /// A broker has this long to hand in its log after the end of its Session: the grace time of its pod.
-const STRAGGLERS: Duration = Duration::from_secs(120);
+const STRAGGLERS: SignedDuration = SignedDuration::from_secs(120);
 
 /// What comes next in a log.
 #[derive(Debug, PartialEq)]
@@ -170,7 +165,7 @@ enum Silence<'a> {
 
 fn silence(status: &SessionStatus, ended: Option<u32>, now: Timestamp) -> Silence<'_> {
     let last_ended = ended.is_some_and(|ended| status.attempt.is_none_or(|last| ended >= last));
-    let grace_over = status.finished_at.as_ref().is_some_and(|time| now.duration_since(time.0).unsigned_abs() > STRAGGLERS && now > time.0);
+    let grace_over = status.finished_at.as_ref().is_some_and(|time| now.duration_since(time.0) > STRAGGLERS);
     let pod = status.pod.as_ref().and_then(|pod| Some((pod.name.as_str(), pod.uid.as_deref()?)));
     match pod {
         Some((name, uid)) if !last_ended && !grace_over => Silence::OncePodEnded { name, uid },

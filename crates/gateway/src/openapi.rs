@@ -48,10 +48,8 @@ impl Modify for Security {
             },
         );
         let none: [&str; 0] = [];
-        openapi.security = Some(vec![
-            SecurityRequirement::new("bearer", none),
-            SecurityRequirement::new("clientCertificate", none),
-        ]);
+        openapi.security =
+            Some(vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("clientCertificate", none)]);
     }
 }
 
@@ -73,8 +71,6 @@ pub fn openapi() -> String {
 /// The route that serves the document. It holds nothing that is worth protecting.
 pub(crate) fn router() -> Router<Arc<Gateway>> {
     static DOCUMENT: LazyLock<String> = LazyLock::new(openapi);
-    Router::new().route(
-        "/openapi.json",
-        get(|| async { ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()) }),
-    )
+    Router::new()
+        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()) }))
 }

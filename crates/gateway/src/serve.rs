@@ -1,10 +1,6 @@
 //! The life of the process.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use drover_k8s::reviews::Reviews;
@@ -18,7 +14,13 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, app::{self, Gateway}, metrics::Metrics, problem::chain, tls_source::TlsSource};
+use crate::{
+    Config,
+    app::{self, Gateway},
+    metrics::Metrics,
+    problem::chain,
+    tls_source::TlsSource,
+};
 
 /// How long requests in flight may take when the process is asked to stop. Less than a pod's usual 30 s of grace.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -60,26 +62,14 @@ async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// When the store cannot be opened or the admin port fails.
-pub async fn run(
-    config: Config,
-    client: Client,
-    listeners: Listeners,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn run(config: Config, client: Client, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
     let store = Store::directory(&config.store)?;
     let readiness = Readiness::waiting("waiting for the serving certificate");
     let reviews = Arc::new(Reviews::new(client.clone()));
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry, Arc::clone(&reviews));
     let source = TlsSource::new(&client, &config.namespace);
-    let gateway = Arc::new(Gateway {
-        client,
-        reviews,
-        store,
-        limits: config.limits,
-        metrics,
-        stopping: stop.clone(),
-    });
+    let gateway = Arc::new(Gateway { client, reviews, store, limits: config.limits, metrics, stopping: stop.clone() });
     // Health is answered until everything else has ended.
     let served = CancellationToken::new();
     let admin = tokio::spawn(admin::serve(listeners.admin, readiness.clone(), registry, served.clone()));

@@ -4,6 +4,7 @@
 //! A token that was good is taken for good for [`TOKEN_TTL`] more, and a decision about access stands for
 //! [`ACCESS_TTL`]: that is how long a withdrawn right can still be used. Tokens are kept as their SHA-256 hash only,
 //! and refusals of tokens are not kept at all.
+#![expect(clippy::disallowed_methods, reason = "a review is a question in the form of a write")]
 
 use std::{
     collections::BTreeMap,

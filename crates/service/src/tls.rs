@@ -43,7 +43,9 @@ impl Leaf {
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates(chain).ok_or(TlsError::Certificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Key)?;
-        CertifiedKey::from_der(chain, key, &ring::default_provider()).map(|pair| Self(Arc::new(pair))).map_err(TlsError::Pair)
+        CertifiedKey::from_der(chain, key, &ring::default_provider())
+            .map(|pair| Self(Arc::new(pair)))
+            .map_err(TlsError::Pair)
     }
 }
 

@@ -165,8 +165,7 @@ impl Store {
                 Err(error) => return Err(error.into()),
             };
             let size = found.meta.size;
-            let (artifact, _) =
-                describe(&found.bytes().await?, size).ok_or(StoreError::Damaged(object.location))?;
+            let (artifact, _) = describe(&found.bytes().await?, size).ok_or(StoreError::Damaged(object.location))?;
             artifacts.push(artifact);
         }
         artifacts.sort_unstable_by(|a, b| a.name.cmp(&b.name));

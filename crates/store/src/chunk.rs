@@ -99,7 +99,8 @@ impl LogChunk {
     pub(crate) fn to_lines(&self) -> Bytes {
         let mut lines = Vec::new();
         for event in &self.events {
-            serde_json::to_writer(&mut lines, event).expect("an event has no map keys and writing to memory cannot fail");
+            serde_json::to_writer(&mut lines, event)
+                .expect("an event has no map keys and writing to memory cannot fail");
             lines.push(b'\n');
         }
         lines.into()

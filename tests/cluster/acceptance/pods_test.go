@@ -77,56 +77,10 @@ func TestPods(t *testing.T) {
 	c.run("kubectl", "wait", "--for=condition=Ready", "pod/client", "--timeout=30s")
 	c.run("kubectl", "wait", "--for=condition=Ready", "pod/server", "-n", "strict", "--timeout=30s")
 
-	t.Run("restricted pod runs under seccomp", func(t *testing.T) {
-		c.expect(t, "2", "kubectl", "exec", "-n", "strict", "server", "--", "awk", "/^Seccomp:/{print $2}", "/proc/self/status")
-	})
-	t.Run("another pod reaches the service by name", func(t *testing.T) {
-		c.eventually("written", "kubectl", "exec", "client", "--", "wget", "-qO-", "http://web.strict")
-	})
-	t.Run("a pod reaches itself through its service", func(t *testing.T) {
-		c.expect(t, "written", "kubectl", "exec", "-n", "strict", "server", "--", "wget", "-qO-", "http://web")
-	})
-	t.Run("the cluster's network reaches the pod", func(t *testing.T) {
-		address := c.run("kubectl", "get", "pod", "server", "-n", "strict", "-o", "jsonpath={.status.podIP}")
-		c.expect(t, "written", "exec", "--", "busybox", "wget", "-qO-", "http://"+address+":8080")
-	})
-	t.Run("names outside do not exist", func(t *testing.T) {
-		if out, err := c.try("kubectl", "exec", "client", "--", "nslookup", "example.org."); !strings.Contains(out, "NXDOMAIN") {
-			t.Errorf("got %q (%v)", out, err)
-		}
-	})
-	t.Run("logs", func(t *testing.T) {
-		c.expect(t, "serving", "kubectl", "logs", "-n", "strict", "server")
-	})
-	t.Run("exec passes input and output through", func(t *testing.T) {
-		cmd := c.command("kubectl", "exec", "-i", "client", "--", "tr", "a-z", "A-Z")
-		cmd.Stdin = strings.NewReader("loud")
-		if out, err := output(cmd); err != nil || out != "LOUD" {
-			t.Errorf("got %q (%v)", out, err)
-		}
-	})
-	t.Run("cp", func(t *testing.T) {
-		local := filepath.Join(t.TempDir(), "copy")
-		c.run("kubectl", "cp", "strict/server:/data/index.html", local)
-		if data, err := os.ReadFile(local); err != nil || string(data) != "written\n" {
-			t.Errorf("got %q (%v)", data, err)
-		}
-	})
-	t.Run("port-forward", func(t *testing.T) { testPortForward(t, c) })
-	t.Run("an unprepared pod is refused", func(t *testing.T) {
-		_, err := c.try("kubectl", "run", "-n", "strict", "careless", "--image="+testImage)
-		if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
-			t.Errorf("got %v", err)
-		}
-	})
+	testSecurity(t, c)
+	testNetwork(t, c)
+	testStreams(t, c)
 	t.Run("a deleted claim's folder goes", func(t *testing.T) { testReclaim(t, c) })
-	t.Run("the node may not list secrets", func(t *testing.T) {
-		out, err := c.try("kubectl", "auth", "can-i", "list", "secrets", "-n", "strict",
-			"--as=system:node:drover", "--as-group=system:nodes", "--as-group=system:authenticated")
-		if err == nil || !strings.HasPrefix(out, "no") {
-			t.Errorf("got %q (%v)", out, err)
-		}
-	})
 
 	c.run("down")
 	before.mustBeAllThatIs(t, c)
@@ -170,6 +124,64 @@ func (c *cluster) expect(t *testing.T, want string, args ...string) {
 	if got, err := c.try(args...); err != nil || got != want {
 		t.Errorf("%s: got %q (%v), want %q", strings.Join(args, " "), got, err, want)
 	}
+}
+
+func testSecurity(t *testing.T, c *cluster) {
+	t.Run("restricted pod runs under seccomp", func(t *testing.T) {
+		c.expect(t, "2", "kubectl", "exec", "-n", "strict", "server", "--", "awk", "/^Seccomp:/{print $2}", "/proc/self/status")
+	})
+	t.Run("an unprepared pod is refused", func(t *testing.T) {
+		_, err := c.try("kubectl", "run", "-n", "strict", "careless", "--image="+testImage)
+		if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("the node may not list secrets", func(t *testing.T) {
+		out, err := c.try("kubectl", "auth", "can-i", "list", "secrets", "-n", "strict",
+			"--as=system:node:drover", "--as-group=system:nodes", "--as-group=system:authenticated")
+		if err == nil || !strings.HasPrefix(out, "no") {
+			t.Errorf("got %q (%v)", out, err)
+		}
+	})
+}
+
+func testNetwork(t *testing.T, c *cluster) {
+	t.Run("another pod reaches the service by name", func(t *testing.T) {
+		c.eventually("written", "kubectl", "exec", "client", "--", "wget", "-qO-", "http://web.strict")
+	})
+	t.Run("a pod reaches itself through its service", func(t *testing.T) {
+		c.expect(t, "written", "kubectl", "exec", "-n", "strict", "server", "--", "wget", "-qO-", "http://web")
+	})
+	t.Run("the cluster's network reaches the pod", func(t *testing.T) {
+		address := c.run("kubectl", "get", "pod", "server", "-n", "strict", "-o", "jsonpath={.status.podIP}")
+		c.expect(t, "written", "exec", "--", "busybox", "wget", "-qO-", "http://"+address+":8080")
+	})
+	t.Run("names outside do not exist", func(t *testing.T) {
+		if out, err := c.try("kubectl", "exec", "client", "--", "nslookup", "example.org."); !strings.Contains(out, "NXDOMAIN") {
+			t.Errorf("got %q (%v)", out, err)
+		}
+	})
+}
+
+func testStreams(t *testing.T, c *cluster) {
+	t.Run("logs", func(t *testing.T) {
+		c.expect(t, "serving", "kubectl", "logs", "-n", "strict", "server")
+	})
+	t.Run("exec passes input and output through", func(t *testing.T) {
+		cmd := c.command("kubectl", "exec", "-i", "client", "--", "tr", "a-z", "A-Z")
+		cmd.Stdin = strings.NewReader("loud")
+		if out, err := output(cmd); err != nil || out != "LOUD" {
+			t.Errorf("got %q (%v)", out, err)
+		}
+	})
+	t.Run("cp", func(t *testing.T) {
+		local := filepath.Join(t.TempDir(), "copy")
+		c.run("kubectl", "cp", "strict/server:/data/index.html", local)
+		if data, err := os.ReadFile(local); err != nil || string(data) != "written\n" {
+			t.Errorf("got %q (%v)", data, err)
+		}
+	})
+	t.Run("port-forward", func(t *testing.T) { testPortForward(t, c) })
 }
 
 func testPortForward(t *testing.T, c *cluster) {

@@ -33,7 +33,7 @@ impl Workspace {
     /// Opens a regular file and says how long it is, or says why not, as the end of a sentence.
     pub(super) fn file(&self, path: &str) -> Result<(File, u64), String> {
         // Not to wait for the other end of a FIFO.
-        let file = self.beneath(OsStr::new(path), OFlags::RDONLY).map_err(explain)?;
+        let file = self.beneath(OsStr::new(path), OFlags::RDONLY | OFlags::NONBLOCK).map_err(explain)?;
         let stat = rustix::fs::fstat(&file).map_err(explain)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(NOT_REGULAR.to_owned());

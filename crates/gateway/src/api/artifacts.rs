@@ -118,12 +118,15 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Path(path) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    let name: ArtifactName = path.artifact.parse().map_err(|error: drover_store::InvalidName| Problem::malformed(error.to_string()))?;
+    let name: ArtifactName =
+        path.artifact.parse().map_err(|error: drover_store::InvalidName| Problem::malformed(error.to_string()))?;
     caller.may_get(&gateway, &target, RIGHT).await?;
     let (_, run) = target.session(&gateway).await?;
-    let reader = gateway.store.artifact(&run, &name).await?.ok_or_else(|| {
-        Problem::not_found(format!("the Session {} has no artifact {name}", target.name))
-    })?;
+    let reader = gateway
+        .store
+        .artifact(&run, &name)
+        .await?
+        .ok_or_else(|| Problem::not_found(format!("the Session {} has no artifact {name}", target.name)))?;
     Ok(answer(reader, &name, &headers))
 }
 

@@ -22,8 +22,11 @@ impl FromRequestParts<Arc<Gateway>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         if let Some(token) = bearer(&parts.headers) {
-            let identity = gateway.reviews.authenticate(token, None).await.map_err(|error| Problem::kubernetes(&error))?;
-            return identity.map(Self).ok_or_else(|| Problem::unauthenticated("the bearer token is not valid or has expired"));
+            let identity =
+                gateway.reviews.authenticate(token, None).await.map_err(|error| Problem::kubernetes(&error))?;
+            return identity
+                .map(Self)
+                .ok_or_else(|| Problem::unauthenticated("the bearer token is not valid or has expired"));
         }
         let certificate = parts.extensions.get::<PeerCertificate>().and_then(|peer| peer.0.as_deref());
         certificate.and_then(of_certificate).map(Self).ok_or_else(|| {

@@ -68,7 +68,8 @@ fn binding(identity: &Identity) -> Option<Binding> {
 
 /// What the pod runs, if it is the one that the token is bound to, and has not ended.
 fn identify(pod: Option<Pod>, binding: Binding) -> Result<RunnerPod, &'static str> {
-    let pod = pod.filter(|pod| pod.metadata.uid.as_deref() == Some(&binding.uid)).ok_or("the pod does not exist any more")?;
+    let pod =
+        pod.filter(|pod| pod.metadata.uid.as_deref() == Some(&binding.uid)).ok_or("the pod does not exist any more")?;
     if is_terminal(&pod) {
         return Err("the pod has ended");
     }
@@ -86,6 +87,3 @@ pub(crate) fn is_terminal(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
 }
-
-#[cfg(test)]
-mod tests;

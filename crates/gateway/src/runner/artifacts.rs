@@ -48,7 +48,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 fn announced(headers: &HeaderMap) -> Result<Digest, Problem> {
     let values = headers.get_all(CONTENT_DIGEST).iter().filter_map(|value| value.to_str().ok());
     // Where a key is given twice the last one holds (RFC 8941).
-    let digest = values.flat_map(|value| value.split(',')).filter_map(sha256).last();
+    let digest = values.flat_map(|value| value.split(',')).filter_map(sha256).next_back();
     digest.ok_or_else(|| {
         Problem::malformed("the header Content-Digest is missing or not valid: it looks like sha-256=:<base64>:")
     })

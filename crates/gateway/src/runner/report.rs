@@ -108,9 +108,8 @@ fn patch(pod: &Pod, report: &Report) -> Result<Option<json_patch::Patch>, Proble
     match current {
         Some(current) => operations.push(json!({"op": "test", "path": path, "value": current})),
         // That something is absent cannot be tested, but that nothing at all has changed.
-        None => operations.push(
-            json!({"op": "test", "path": "/metadata/resourceVersion", "value": pod.metadata.resource_version}),
-        ),
+        None => operations
+            .push(json!({"op": "test", "path": "/metadata/resourceVersion", "value": pod.metadata.resource_version})),
     }
     if pod.annotations().is_empty() {
         operations.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
@@ -119,6 +118,3 @@ fn patch(pod: &Pod, report: &Report) -> Result<Option<json_patch::Patch>, Proble
     let patch = serde_json::from_value(operations.into()).map_err(|error| Problem::malformed(error.to_string()))?;
     Ok(Some(patch))
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,5 +9,8 @@ fn the_default_is_info() {
 #[test]
 fn a_filter_that_cannot_be_read_is_named_with_an_example() {
     let message = filter(Some("drover=loud".to_owned())).unwrap_err().to_string();
-    assert!(message.starts_with("DROVER_LOG=\"drover=loud\" is not a log filter; write for instance info"), "{message}");
+    assert!(
+        message.starts_with("DROVER_LOG=\"drover=loud\" is not a log filter; write for instance info"),
+        "{message}"
+    );
 }

@@ -18,7 +18,13 @@ impl Fixture {
         Self { folder, store, run: Run::new("team", "uid").unwrap() }
     }
 
-    async fn put(&self, name: &str, parts: &[&'static [u8]], announced: Digest, max: u64) -> Result<Artifact, StoreError> {
+    async fn put(
+        &self,
+        name: &str,
+        parts: &[&'static [u8]],
+        announced: Digest,
+        max: u64,
+    ) -> Result<Artifact, StoreError> {
         let parts: Vec<_> = parts.iter().map(|part| Ok::<_, Infallible>(Bytes::from_static(part))).collect();
         self.store.put_artifact(&self.run, &name.parse().unwrap(), announced, max, stream::iter(parts)).await
     }
@@ -66,7 +72,10 @@ async fn a_later_one_of_the_same_name_replaces_it_and_others_stay() {
     }
     fixture.put("a/b", &[b""], Digest::of(b""), 0).await.unwrap();
     assert_eq!(fixture.get("a").await.unwrap().1, b"newer");
-    assert_eq!(fixture.get("a/b").await.unwrap(), (fixture.store.list_artifacts(&fixture.run).await.unwrap()[1].clone(), vec![]));
+    assert_eq!(
+        fixture.get("a/b").await.unwrap(),
+        (fixture.store.list_artifacts(&fixture.run).await.unwrap()[1].clone(), vec![])
+    );
     assert_eq!(fixture.store.list_artifacts(&Run::new("team", "other").unwrap()).await.unwrap(), []);
 }
 
@@ -74,7 +83,9 @@ async fn a_later_one_of_the_same_name_replaces_it_and_others_stay() {
 async fn other_bytes_than_announced_leave_nothing() {
     let fixture = Fixture::new();
     let error = fixture.put("a", &[b"one"], Digest::of(b"two"), 10).await.unwrap_err();
-    assert!(matches!(error, StoreError::Mismatch { announced, actual } if announced == Digest::of(b"two") && actual == Digest::of(b"one")));
+    assert!(
+        matches!(error, StoreError::Mismatch { announced, actual } if announced == Digest::of(b"two") && actual == Digest::of(b"one"))
+    );
     assert!(fixture.files().is_empty());
 }
 
@@ -133,7 +144,8 @@ async fn many_parts_come_back_in_order() {
 async fn writers_of_one_name_never_mix() {
     let fixture = Fixture::new();
     let texts = [b"aaaa".as_slice(), b"bb", b"cccccc"];
-    let puts = texts.map(|text| fixture.put("same", std::slice::from_ref(Box::leak(Box::new(text))), Digest::of(text), 10));
+    let puts =
+        texts.map(|text| fixture.put("same", std::slice::from_ref(Box::leak(Box::new(text))), Digest::of(text), 10));
     for put in futures::future::join_all(puts).await {
         put.unwrap();
     }

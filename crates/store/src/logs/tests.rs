@@ -125,7 +125,10 @@ async fn a_full_log_takes_no_more_and_keeps_its_place() {
     fixture.restart();
     assert!(matches!(full(&fixture, bytes + 1).await, Err(StoreError::LogFull(_))));
     assert_eq!(full(&fixture, 2 * bytes).await.unwrap(), bytes);
-    assert!(fixture.store.put_log_chunk(&fixture.run, chunk(2, 1..=1), bytes).await.is_ok(), "each attempt has its own");
+    assert!(
+        fixture.store.put_log_chunk(&fixture.run, chunk(2, 1..=1), bytes).await.is_ok(),
+        "each attempt has its own"
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,9 @@ fn what_could_escape_is_refused() {
 
 #[test]
 fn ordinary_and_odd_names_are_taken() {
-    for good in ["a", "out/report.html", "...", "..a", "a b/ü?#%.txt", "a\\..\\b", "\u{1}", &"x".repeat(MAX_ARTIFACT_NAME)] {
+    for good in
+        ["a", "out/report.html", "...", "..a", "a b/ü?#%.txt", "a\\..\\b", "\u{1}", &"x".repeat(MAX_ARTIFACT_NAME)]
+    {
         assert_eq!(good.parse::<ArtifactName>().unwrap().as_str(), good);
     }
     assert_eq!("out/report.html".parse::<ArtifactName>().unwrap().file_name(), "report.html");

@@ -1,0 +1,332 @@
+//! A Kubernetes API in memory, and a gateway that asks it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    http::{HeaderMap, Request, Response, StatusCode, header},
+};
+use drover_k8s::reviews::Reviews;
+use drover_store::{Digest, LogChunk, Run, Store};
+use futures::stream;
+use kube::{Client, client::Body as KubeBody};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::{ServiceExt, service_fn};
+
+use crate::{
+    Limits,
+    app::{self, Gateway},
+    metrics::Metrics,
+};
+
+pub(super) const SESSION: &str = "/apis/drover.dev/v1alpha1/namespaces/team/sessions/hello";
+pub(super) const POD: &str = "/api/v1/namespaces/team/pods/drover-run-hello-1";
+pub(super) const LOGS: &str = "/api/v1/namespaces/team/sessions/hello/logs";
+pub(super) const ARTIFACTS: &str = "/api/v1/namespaces/team/sessions/hello/artifacts";
+
+/// The cluster as the gateway sees it.
+#[derive(Clone, Default)]
+pub(super) struct Cluster(Arc<Mutex<Objects>>);
+
+#[derive(Default)]
+struct Objects {
+    /// By path.
+    objects: BTreeMap<String, Value>,
+    /// Users by token and audience.
+    tokens: BTreeMap<(String, Option<String>), Value>,
+    /// `user subresource namespace/name`.
+    allowed: BTreeSet<String>,
+    broken: bool,
+    /// What was asked, as `METHOD path`.
+    asked: Vec<String>,
+    /// Called once before the next patch, as somebody who is faster.
+    rival: Option<Box<dyn FnOnce(&mut Value) + Send>>,
+}
+
+impl Cluster {
+    pub(super) fn client(&self) -> Client {
+        let cluster = self.clone();
+        let service = service_fn(move |request: Request<KubeBody>| {
+            let cluster = cluster.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect_bytes().await.unwrap();
+                let (status, answer) = cluster.answer(head.method.as_str(), head.uri.path(), &body);
+                let answer =
+                    Response::builder().status(status).body(KubeBody::from(serde_json::to_vec(&answer).unwrap()));
+                Ok::<_, Infallible>(answer.unwrap())
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    fn answer(&self, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
+        let mut objects = self.0.lock().unwrap();
+        objects.asked.push(format!("{method} {path}"));
+        if objects.broken {
+            return failure(500, "InternalError");
+        }
+        let question: Value = serde_json::from_slice(body).unwrap_or_default();
+        match (method, path) {
+            ("POST", "/apis/authentication.k8s.io/v1/tokenreviews") => (201, objects.token_review(&question)),
+            ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews") => (201, objects.access_review(&question)),
+            ("GET", path) => {
+                objects.objects.get(path).map_or_else(|| failure(404, "NotFound"), |found| (200, found.clone()))
+            }
+            ("PATCH", path) => objects.patch(path.strip_suffix("/status").unwrap(), body),
+            _ => panic!("{method} {path} needs a right that the gateway does not have"),
+        }
+    }
+
+    pub(super) fn put(&self, path: &str, object: Value) {
+        self.0.lock().unwrap().objects.insert(path.to_owned(), object);
+    }
+
+    pub(super) fn remove(&self, path: &str) {
+        self.0.lock().unwrap().objects.remove(path);
+    }
+
+    pub(super) fn object(&self, path: &str) -> Value {
+        self.0.lock().unwrap().objects[path].clone()
+    }
+
+    /// Changes part of an object: `pointer` is an RFC 6901 pointer to something that exists.
+    pub(super) fn set(&self, path: &str, pointer: &str, value: Value) {
+        *self.0.lock().unwrap().objects.get_mut(path).unwrap().pointer_mut(pointer).unwrap() = value;
+    }
+
+    pub(super) fn token(&self, token: &str, audience: Option<&str>, user: Value) {
+        self.0.lock().unwrap().tokens.insert((token.to_owned(), audience.map(str::to_owned)), user);
+    }
+
+    pub(super) fn allow(&self, user: &str, subresource: &str) {
+        self.0.lock().unwrap().allowed.insert(format!("{user} {subresource} team/hello"));
+    }
+
+    pub(super) fn break_down(&self) {
+        self.0.lock().unwrap().broken = true;
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.0.lock().unwrap().asked.clone()
+    }
+
+    pub(super) fn rival(&self, rival: impl FnOnce(&mut Value) + Send + 'static) {
+        self.0.lock().unwrap().rival = Some(Box::new(rival));
+    }
+}
+
+impl Objects {
+    fn token_review(&self, question: &Value) -> Value {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let audience = text(&question["spec"]["audiences"][0]);
+        let status = match self.tokens.get(&(text(&question["spec"]["token"]).unwrap(), audience.clone())) {
+            None => json!({"authenticated": false}),
+            Some(user) => json!({"authenticated": true, "user": user, "audiences": audience.as_slice()}),
+        };
+        json!({"spec": {}, "status": status})
+    }
+
+    fn access_review(&self, question: &Value) -> Value {
+        let spec = &question["spec"];
+        let what = &spec["resourceAttributes"];
+        assert_eq!(
+            (&what["group"], &what["resource"], &what["verb"]),
+            (&json!("drover.dev"), &json!("sessions"), &json!("get"))
+        );
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (user, subresource) = (text(&spec["user"]), text(&what["subresource"]));
+        let key = format!("{user} {subresource} {}/{}", text(&what["namespace"]), text(&what["name"]));
+        json!({"spec": {}, "status": {"allowed": self.allowed.contains(&key)}})
+    }
+
+    fn patch(&mut self, path: &str, body: &[u8]) -> (u16, Value) {
+        let rival = self.rival.take();
+        let object = self.objects.get_mut(path).unwrap();
+        if let Some(rival) = rival {
+            rival(object);
+        }
+        let patch: json_patch::Patch = serde_json::from_slice(body).unwrap();
+        match json_patch::patch(object, &patch) {
+            Ok(()) => {
+                let version = object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap() + 1;
+                object["metadata"]["resourceVersion"] = json!(version.to_string());
+                (200, object.clone())
+            }
+            Err(_) => failure(422, "Invalid"),
+        }
+    }
+}
+
+fn failure(code: u16, reason: &str) -> (u16, Value) {
+    (code, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}))
+}
+
+/// A gateway over a [`Cluster`] with one Session that runs, its pod, a user `ada` who may see everything and a user
+/// `eve` who may see nothing; the token of each is their name. The pod's token is `pod`.
+pub(super) struct Fixture {
+    pub(super) cluster: Cluster,
+    pub(super) store: Store,
+    pub(super) run: Run,
+    pub(super) public: Router,
+    pub(super) runners: Router,
+    pub(super) stopping: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) async fn of(response: Response<Body>) -> Self {
+        let (head, body) = response.into_parts();
+        Self { status: head.status, headers: head.headers, body: to_bytes(body, 1 << 26).await.unwrap() }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    /// The detail of the problem that this is.
+    pub(super) fn detail(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert_eq!(problem["type"], "about:blank");
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        Self::with_limits(Limits { max_artifact_bytes: 1 << 20, max_log_bytes: 1 << 20 })
+    }
+
+    pub(super) fn with_limits(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::directory(folder.path()).unwrap();
+        let cluster = cluster();
+        let reviews = Arc::new(Reviews::new(cluster.client()));
+        let stopping = CancellationToken::new();
+        let gateway = Arc::new(Gateway {
+            client: cluster.client(),
+            metrics: Metrics::register(&mut Registry::default(), Arc::clone(&reviews)),
+            reviews,
+            store: store.clone(),
+            limits,
+            stopping: stopping.clone(),
+        });
+        Self {
+            cluster,
+            store,
+            run: Run::new("team", "uid-1").unwrap(),
+            public: app::public(&gateway),
+            runners: app::runners(&gateway),
+            stopping,
+            _folder: folder,
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str, user: &str) -> Answer {
+        self.ask(&self.public, request("GET", path, user).body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn ask(&self, router: &Router, request: Request<Body>) -> Answer {
+        Answer::of(router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// Stores events with these texts, the first numbered `first`.
+    pub(super) async fn log(&self, attempt: u32, first: u64, texts: &[&str]) {
+        let lines = lines(attempt, first, texts);
+        let chunk = LogChunk::parse(format!("{attempt}-{first}").parse().unwrap(), lines.as_bytes()).unwrap();
+        self.store.put_log_chunk(&self.run, chunk, u64::MAX).await.unwrap();
+    }
+
+    pub(super) async fn artifact(&self, name: &str, content: &'static [u8]) {
+        let bytes = stream::iter([Ok::<_, Infallible>(Bytes::from_static(content))]);
+        let name = name.parse().unwrap();
+        self.store.put_artifact(&self.run, &name, Digest::of(content), 1 << 20, bytes).await.unwrap();
+    }
+
+    /// Records that the Session has ended.
+    pub(super) fn finish(&self) {
+        let status = json!({
+            "phase": "Succeeded", "attempt": 1, "finishedAt": jiff::Timestamp::now().to_string(),
+            "pod": {"name": "drover-run-hello-1", "uid": "pod-uid"},
+        });
+        self.cluster.set(SESSION, "/status", status);
+    }
+}
+
+pub(super) fn request(method: &str, path: &str, token: &str) -> axum::http::request::Builder {
+    let builder = Request::builder().method(method).uri(path);
+    if token.is_empty() { builder } else { builder.header(header::AUTHORIZATION, format!("Bearer {token}")) }
+}
+
+/// Lines of a log.
+pub(super) fn lines(attempt: u32, first: u64, texts: &[&str]) -> String {
+    (first..)
+        .zip(texts)
+        .map(|(n, text)| {
+            let event = json!({"id": format!("{attempt}-{n}"), "time": "2026-01-01T00:00:00.000Z", "type": "agent", "stream": "stdout", "text": text});
+            format!("{event}\n")
+        })
+        .collect()
+}
+
+fn cluster() -> Cluster {
+    let cluster = Cluster::default();
+    cluster.put(
+        SESSION,
+        json!({
+            "apiVersion": "drover.dev/v1alpha1", "kind": "Session",
+            "metadata": {"name": "hello", "namespace": "team", "uid": "uid-1"},
+            "spec": {"prompt": "echo hello", "framework": "shell"},
+            "status": {"phase": "Running", "attempt": 1, "pod": {"name": "drover-run-hello-1", "uid": "pod-uid"}},
+        }),
+    );
+    cluster.put(
+        POD,
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "drover-run-hello-1", "namespace": "team", "uid": "pod-uid", "resourceVersion": "7",
+                "labels": {"drover.dev/session": "hello", "drover.dev/session-uid": "uid-1", "drover.dev/attempt": "1"},
+                "annotations": {"drover.dev/generation": "1"},
+            },
+            "status": {"phase": "Running"},
+        }),
+    );
+    for user in ["ada", "eve"] {
+        cluster.token(user, None, json!({"username": user, "groups": ["system:authenticated"]}));
+    }
+    for subresource in ["logs", "artifacts"] {
+        cluster.allow("ada", subresource);
+    }
+    cluster.token("pod", Some("drover-gateway"), pod_user("drover-runner", "drover-run-hello-1", "pod-uid"));
+    cluster
+}
+
+pub(super) fn pod_user(account: &str, pod: &str, uid: &str) -> Value {
+    json!({
+        "username": format!("system:serviceaccount:team:{account}"),
+        "extra": {
+            "authentication.kubernetes.io/pod-name": [pod],
+            "authentication.kubernetes.io/pod-uid": [uid],
+        },
+    })
+}

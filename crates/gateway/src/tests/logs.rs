@@ -1,0 +1,177 @@
+use std::pin::Pin;
+
+use axum::{
+    body::Body,
+    http::{Response, StatusCode},
+};
+use futures::{Stream, StreamExt};
+use serde_json::json;
+use tower::ServiceExt;
+
+use super::fake::{Fixture, LOGS, POD, SESSION, request};
+
+#[tokio::test]
+async fn pages_follow_each_other_until_the_log_is_complete() {
+    let fixture = Fixture::new();
+    let empty = fixture.get(LOGS, "ada").await;
+    assert_eq!(empty.json(), json!({"events": [], "next": "0-0", "complete": false}));
+    fixture.log(1, 1, &["one", "two"]).await;
+    fixture.log(1, 3, &["three"]).await;
+    let page = fixture.get(&format!("{LOGS}?limit=1"), "ada").await.json();
+    assert_eq!((&page["next"], &page["complete"]), (&json!("1-2"), &json!(false)));
+    assert_eq!(
+        page["events"][0],
+        json!({"id": "1-1", "time": "2026-01-01T00:00:00.000Z", "type": "agent", "stream": "stdout", "text": "one"})
+    );
+    fixture.store.end_log(&fixture.run, 1).await.unwrap();
+    let page = fixture.get(&format!("{LOGS}?after=1-1"), "ada").await.json();
+    assert_eq!(
+        (page["events"].as_array().unwrap().len(), &page["complete"]),
+        (2, &json!(false)),
+        "the Session still runs"
+    );
+    fixture.finish();
+    let page = fixture.get(&format!("{LOGS}?after=1-3"), "ada").await.json();
+    assert_eq!(page, json!({"events": [], "next": "1-3", "complete": true}));
+}
+
+#[tokio::test]
+async fn without_the_brokers_word_the_log_is_complete_when_its_pod_has_ended() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one"]).await;
+    fixture.finish();
+    let complete = async || fixture.get(LOGS, "ada").await.json()["complete"].clone();
+    assert_eq!(complete().await, json!(false), "the broker may have more to say");
+    fixture.cluster.set(POD, "/status/phase", "Failed".into());
+    assert_eq!(complete().await, json!(true));
+    fixture.cluster.set(POD, "/status/phase", "Running".into());
+    fixture.cluster.set(POD, "/metadata/uid", "another".into());
+    assert_eq!(complete().await, json!(true));
+    fixture.cluster.remove(POD);
+    assert_eq!(complete().await, json!(true));
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_explained() {
+    let fixture = Fixture::new();
+    for (query, detail) in [
+        ("after=nonsense", "\"nonsense\" is not an event id: it looks like 1-42"),
+        ("limit=0", "limit is a number of bytes from 1 to"),
+        ("limit=99999999999", "limit is a number of bytes from 1 to"),
+        ("limit=x", "Failed to deserialize query string"),
+        ("folow=true", "Failed to deserialize query string: unknown field `folow`"),
+    ] {
+        let answer = fixture.get(&format!("{LOGS}?{query}"), "ada").await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+        assert!(answer.detail().starts_with(detail), "{query}: {}", answer.detail());
+    }
+    let answer = fixture.get(LOGS, "eve").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.detail().contains("sessions/logs"));
+}
+
+/// A stream of server-sent events.
+struct EventStream {
+    body: Pin<Box<dyn Stream<Item = Result<axum::body::Bytes, axum::Error>> + Send>>,
+    text: String,
+}
+
+impl EventStream {
+    fn of(response: Response<Body>) -> Self {
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { body: Box::pin(response.into_body().into_data_stream()), text: String::new() }
+    }
+
+    /// The next event's lines; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.text = rest;
+                if !event.starts_with(':') {
+                    return Some(event);
+                }
+                continue;
+            }
+            self.text += std::str::from_utf8(&self.body.next().await?.unwrap()).unwrap();
+        }
+    }
+}
+
+impl Fixture {
+    async fn follow(&self, last: Option<&str>) -> EventStream {
+        let mut request = request("GET", LOGS, "ada").header("accept", "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        EventStream::of(self.public.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_stream_follows_the_run_to_its_end() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one"]).await;
+    let mut stream = fixture.follow(None).await;
+    let first = stream.next().await.unwrap();
+    assert!(first.starts_with("id: 1-1\nevent: agent\ndata: {\"id\":\"1-1\","), "{first}");
+    fixture.log(1, 2, &["two"]).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 1-2\n"));
+    fixture.log(1, 3, &["three"]).await;
+    fixture.store.end_log(&fixture.run, 1).await.unwrap();
+    fixture.finish();
+    assert!(stream.next().await.unwrap().starts_with("id: 1-3\n"));
+    assert_eq!(stream.next().await.unwrap(), "event: end\ndata: {\"complete\":true}");
+    assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_after_the_last_event_in_later_attempts_too() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one", "two"]).await;
+    fixture.store.end_log(&fixture.run, 1).await.unwrap();
+    fixture.log(2, 1, &["again"]).await;
+    fixture.store.end_log(&fixture.run, 2).await.unwrap();
+    fixture.finish();
+    fixture.cluster.set(SESSION, "/status/attempt", 2.into());
+    let mut stream = fixture.follow(Some("1-1")).await;
+    let mut ids = Vec::new();
+    while let Some(event) = stream.next().await {
+        ids.push(event.lines().next().unwrap().to_owned());
+    }
+    assert_eq!(ids, ["id: 1-2", "id: 2-1", "event: end"]);
+    let wrong = request("GET", LOGS, "ada").header("accept", "text/event-stream").header("last-event-id", "x");
+    let answer = fixture.ask(&fixture.public, wrong.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session() {
+    let fixture = Fixture::new();
+    fixture.cluster.remove(POD);
+    let mut stream = fixture.follow(None).await;
+    fixture.cluster.remove(SESSION);
+    assert_eq!(stream.next().await.unwrap(), "event: end\ndata: {\"complete\":false}");
+    assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn a_stream_stops_without_an_end_when_the_gateway_stops() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.follow(None).await;
+    fixture.stopping.cancel();
+    assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn follow_chooses_whatever_accept_says() {
+    let fixture = Fixture::new();
+    fixture.finish();
+    fixture.cluster.remove(POD);
+    let streamed = fixture.get(&format!("{LOGS}?follow=true"), "ada").await;
+    assert_eq!(streamed.header("content-type"), "text/event-stream");
+    let paged = request("GET", &format!("{LOGS}?follow=false"), "ada").header("accept", "text/event-stream");
+    let paged = fixture.ask(&fixture.public, paged.body(Body::empty()).unwrap()).await;
+    assert_eq!(paged.header("content-type"), "application/json");
+}

@@ -1,0 +1,271 @@
+use axum::{
+    body::{Body, Bytes},
+    http::{Request, StatusCode},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use drover_api::{log::EventId, report::Report};
+use drover_store::Look;
+use futures::stream;
+use serde_json::{Value, json};
+
+use super::fake::{Answer, Fixture, POD, SESSION, lines, pod_user, request};
+use crate::Limits;
+
+impl Fixture {
+    async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        self.send(request(method, path, "pod").body(body.into()).unwrap()).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        self.ask(&self.runners, request).await
+    }
+
+    async fn put_artifact(&self, name: &str, announced: &[u8], body: impl Into<Body>) -> Answer {
+        let digest = format!("sha-256=:{}:", STANDARD.encode(hex(&drover_store::Digest::of(announced).to_string())));
+        let request = request("PUT", &format!("/runner/v1/artifacts/{name}"), "pod").header("content-digest", digest);
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    async fn report(&self, report: Value) -> Answer {
+        self.call("POST", "/runner/v1/report", report.to_string()).await
+    }
+
+    fn reported(&self) -> Option<Report> {
+        let pod = self.cluster.object(POD);
+        pod["metadata"]["annotations"]["drover.dev/report"].as_str().map(|text| serde_json::from_str(text).unwrap())
+    }
+
+    async fn ended(&self) -> Option<u32> {
+        self.store.events_after(&self.run, EventId::START, 1 << 20, Look::Thorough).await.unwrap().ended
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_prompt_comes_from_the_session_that_the_pod_runs() {
+    let fixture = Fixture::new();
+    let answer = fixture.call("GET", "/runner/v1/messages", Body::empty()).await;
+    assert_eq!(answer.json(), json!({"messages": [{"id": "prompt", "text": "echo hello"}]}));
+    fixture.cluster.set(SESSION, "/metadata/uid", "uid-2".into());
+    let answer = fixture.call("GET", "/runner/v1/messages", Body::empty()).await;
+    assert_eq!(
+        (answer.status, answer.detail()),
+        (StatusCode::NOT_FOUND, "the Session hello of this pod does not exist any more".into())
+    );
+}
+
+#[tokio::test]
+async fn only_a_live_runner_pod_is_served() {
+    let fixture = Fixture::new();
+    let audience = Some("drover-gateway");
+    fixture.cluster.token("api", None, pod_user("drover-runner", "drover-run-hello-1", "pod-uid"));
+    for (token, user) in [
+        ("other-account", pod_user("default", "drover-run-hello-1", "pod-uid")),
+        ("other-pod", pod_user("drover-runner", "web-0", "pod-uid")),
+        ("old-pod", pod_user("drover-runner", "drover-run-hello-1", "old-uid")),
+        ("no-pod", json!({"username": "system:serviceaccount:team:drover-runner"})),
+        ("person", json!({"username": "ada"})),
+    ] {
+        fixture.cluster.token(token, audience, user);
+    }
+    let status = async |token: &str| {
+        let answer = fixture.send(request("GET", "/runner/v1/messages", token).body(Body::empty()).unwrap()).await;
+        if answer.status != StatusCode::OK {
+            answer.detail();
+        }
+        answer.status
+    };
+    assert_eq!(status("pod").await, StatusCode::OK);
+    for token in ["", "stolen", "ada", "api"] {
+        assert_eq!(status(token).await, StatusCode::UNAUTHORIZED, "{token:?}");
+    }
+    for token in ["other-account", "other-pod", "old-pod", "no-pod", "person"] {
+        assert_eq!(status(token).await, StatusCode::FORBIDDEN, "{token}");
+    }
+    for (pointer, value) in [
+        ("/status/phase", json!("Succeeded")),
+        ("/metadata/labels/drover.dev~1attempt", json!("0")),
+        ("/metadata/labels/drover.dev~1session-uid", json!("../x")),
+        ("/metadata/labels", json!({})),
+    ] {
+        let before = fixture.cluster.object(POD);
+        fixture.cluster.set(POD, pointer, value);
+        assert_eq!(status("pod").await, StatusCode::FORBIDDEN, "{pointer}");
+        fixture.cluster.put(POD, before);
+    }
+    fixture.cluster.remove(POD);
+    assert_eq!(status("pod").await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn log_chunks_are_stored_once_for_the_pods_own_attempt() {
+    let fixture = Fixture::new();
+    for _ in 0..2 {
+        let answer = fixture.call("PUT", "/runner/v1/logs/1", lines(1, 1, &["a", "b"])).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(fixture.call("PUT", "/runner/v1/logs/3", lines(1, 3, &["c"])).await.status, StatusCode::NO_CONTENT);
+    let page = fixture.store.events_after(&fixture.run, EventId::START, 1 << 20, Look::Thorough).await.unwrap();
+    assert_eq!(page.events.iter().map(|event| event.text.as_str()).collect::<String>(), "abc");
+
+    let gap = fixture.call("PUT", "/runner/v1/logs/5", lines(1, 5, &["e"])).await;
+    assert_eq!((gap.status, &gap.json()["next"]), (StatusCode::CONFLICT, &json!(4)));
+    for (path, body, detail) in [
+        ("logs/4", lines(2, 4, &["x"]), "line 1 is event 2-4, but 1-4 is next"),
+        ("logs/4", String::new(), "a piece of a log holds at least one event"),
+        ("logs/4", "nonsense".to_owned(), "line 1 is not an event"),
+        ("logs/0", lines(1, 0, &["x"]), "attempts and events are counted from 1"),
+        ("logs/x", lines(1, 4, &["x"]), "Invalid URL"),
+    ] {
+        let answer = fixture.call("PUT", &format!("/runner/v1/{path}"), body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.detail().starts_with(detail), "{path}: {}", answer.detail());
+    }
+    let large = fixture.call("PUT", "/runner/v1/logs/4", vec![b'x'; drover_store::MAX_CHUNK + 1]).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_full_log_takes_only_what_drover_has_to_say_about_it() {
+    let fixture = Fixture::with_limits(Limits { max_artifact_bytes: 1, max_log_bytes: 200 });
+    assert_eq!(fixture.call("PUT", "/runner/v1/logs/1", lines(1, 1, &["a"])).await.status, StatusCode::NO_CONTENT);
+    let full = fixture.call("PUT", "/runner/v1/logs/2", lines(1, 2, &["b"])).await;
+    assert_eq!(
+        (full.status, full.detail()),
+        (StatusCode::PAYLOAD_TOO_LARGE, "the log has reached the 200 bytes that are allowed".into())
+    );
+    let last = lines(1, 2, &["the log was cut"]).replace("\"agent\"", "\"system\"");
+    assert_eq!(fixture.call("PUT", "/runner/v1/logs/2", last).await.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn artifacts_are_stored_when_they_are_what_was_announced() {
+    let fixture = Fixture::new();
+    let answer = fixture.put_artifact("out/a%20b", b"hello", "hello").await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!((&answer.json()["name"], &answer.json()["size"]), (&json!("out/a b"), &json!(5)));
+    assert_eq!(fixture.put_artifact("out/a%20b", b"hello", "hello").await.status, StatusCode::CREATED);
+
+    assert_eq!(fixture.put_artifact("b", b"hello", "other").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(fixture.put_artifact("a/%2e%2e/b", b"", "").await.status, StatusCode::BAD_REQUEST);
+    let missing = fixture.call("PUT", "/runner/v1/artifacts/b", "hello").await;
+    assert_eq!(missing.status, StatusCode::BAD_REQUEST);
+    assert!(missing.detail().starts_with("the header Content-Digest is missing"));
+    let cut = stream::iter([Ok(Bytes::from_static(b"he")), Err(std::io::Error::other("reset"))]);
+    let cut = fixture.put_artifact("b", b"hello", Body::from_stream(cut)).await;
+    assert_eq!((cut.status, cut.detail()), (StatusCode::BAD_REQUEST, "the request's body broke off".into()));
+    let names: Vec<_> = fixture.store.list_artifacts(&fixture.run).await.unwrap().into_iter().map(|a| a.name).collect();
+    assert_eq!(names, ["out/a b"]);
+}
+
+#[tokio::test]
+async fn too_large_and_too_many_artifacts_are_refused() {
+    let fixture = Fixture::with_limits(Limits { max_artifact_bytes: 4, max_log_bytes: 1 });
+    assert_eq!(fixture.put_artifact("a", b"hello", "hello").await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let announced = request("PUT", "/runner/v1/artifacts/a", "pod")
+        .header("content-digest", format!("sha-256=:{}:", STANDARD.encode([0; 32])))
+        .header("content-length", "5")
+        .body(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()))
+        .unwrap();
+    let refused = fixture.send(announced).await;
+    assert_eq!(
+        (refused.status, refused.detail()),
+        (StatusCode::PAYLOAD_TOO_LARGE, "the artifact is larger than the 4 bytes that are allowed".into())
+    );
+    for n in 0..drover_api::report::MAX_ARTIFACTS {
+        assert_eq!(fixture.put_artifact(&n.to_string(), b"x", "x").await.status, StatusCode::CREATED);
+    }
+    let refused = fixture.put_artifact("more", b"x", "x").await;
+    assert_eq!(
+        (refused.status, refused.detail()),
+        (StatusCode::PAYLOAD_TOO_LARGE, "a run keeps at most 64 artifacts".into())
+    );
+    assert_eq!(fixture.put_artifact("7", b"y", "y").await.status, StatusCode::CREATED, "one that is replaced");
+}
+
+#[tokio::test]
+async fn reports_follow_each_other_and_the_last_ends_the_log() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["a"]).await;
+    let first = json!({"sequence": 1, "problems": ["x"]});
+    for _ in 0..2 {
+        assert_eq!(fixture.report(first.clone()).await.status, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(fixture.reported().unwrap().problems, ["x"]);
+    assert_eq!(fixture.ended().await, None);
+    for (report, next) in [(json!({"sequence": 1}), 2), (json!({"sequence": 3}), 2)] {
+        let answer = fixture.report(report).await;
+        assert_eq!((answer.status, &answer.json()["next"]), (StatusCode::CONFLICT, &json!(next)));
+    }
+    assert_eq!(fixture.report(json!({"sequence": 2, "last": true})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!((fixture.reported().unwrap().sequence, fixture.ended().await), (2, Some(1)));
+    let patches = fixture.cluster.asked().into_iter().filter(|asked| asked.starts_with("PATCH")).collect::<Vec<_>>();
+    assert_eq!(patches, vec![format!("PATCH {POD}/status"); 2], "a repeated report writes nothing");
+}
+
+#[tokio::test]
+async fn a_report_that_is_repeated_after_a_crash_still_ends_the_log() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["a"]).await;
+    let last = json!({"sequence": 1, "last": true});
+    let annotation = serde_json::to_string(&Report { sequence: 1, last: true, ..Report::default() }).unwrap();
+    fixture.cluster.set(POD, "/metadata/annotations", json!({"drover.dev/report": annotation}));
+    assert_eq!(fixture.report(last).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(fixture.ended().await, Some(1));
+}
+
+#[tokio::test]
+async fn a_pod_that_changes_meanwhile_is_looked_at_again() {
+    let fixture = Fixture::new();
+    fixture.cluster.rival(|pod| pod["metadata"]["resourceVersion"] = json!("9"));
+    assert_eq!(fixture.report(json!({"sequence": 1})).await.status, StatusCode::NO_CONTENT);
+    fixture.cluster.rival(|pod| {
+        pod["metadata"]["annotations"]["drover.dev/report"] = json!("{\"sequence\":2,\"problems\":[\"theirs\"]}");
+    });
+    let answer = fixture.report(json!({"sequence": 2})).await;
+    assert_eq!((answer.status, &answer.json()["next"]), (StatusCode::CONFLICT, &json!(3)));
+    fixture.cluster.rival(|pod| pod["metadata"]["uid"] = json!("another"));
+    assert_eq!(fixture.report(json!({"sequence": 3})).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(fixture.reported().unwrap().problems, ["theirs"]);
+}
+
+#[tokio::test]
+async fn a_pod_without_annotations_can_be_reported_on() {
+    let fixture = Fixture::new();
+    let mut pod = fixture.cluster.object(POD);
+    pod["metadata"].as_object_mut().unwrap().remove("annotations");
+    fixture.cluster.put(POD, pod);
+    assert_eq!(fixture.report(json!({"sequence": 1})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(fixture.reported().unwrap().sequence, 1);
+}
+
+#[tokio::test]
+async fn a_report_outside_its_bounds_is_refused() {
+    let fixture = Fixture::new();
+    fixture.artifact("a", b"hello").await;
+    let stored = serde_json::to_value(fixture.store.list_artifacts(&fixture.run).await.unwrap()).unwrap();
+    let mut wrong = stored.clone();
+    wrong[0]["size"] = json!(6);
+    for (report, detail) in [
+        (json!({"sequence": 0}), "reports are counted from 1"),
+        (json!({"sequence": 1, "problems": vec!["x"; 9]}), "a report names at most 8 problems"),
+        (
+            json!({"sequence": 1, "problems": ["x".repeat(257)]}),
+            "a report names at most 8 problems of at most 256 bytes",
+        ),
+        (json!({"sequence": 1, "artifacts": wrong}), "the artifact \"a\" is not stored as reported"),
+        (json!({"sequence": 1, "artifacts": vec![stored[0].clone(); 65]}), "a report names at most 64 artifacts"),
+        (json!({}), "the body is not a report: missing field `sequence`"),
+    ] {
+        let answer = fixture.report(report).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{detail}");
+        assert!(answer.detail().starts_with(detail), "{}", answer.detail());
+    }
+    let large = fixture.report(json!({"sequence": 1, "problems": ["x".repeat(40_000)]})).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(fixture.reported(), None);
+    assert_eq!(fixture.report(json!({"sequence": 1, "artifacts": stored})).await.status, StatusCode::NO_CONTENT);
+}
