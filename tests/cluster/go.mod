@@ -249,6 +249,8 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.0 // indirect
 )
 
+// k8s.io/kubernetes asks for v0.0.0 of its staging modules: in its own repository
+// they lie beside it. These are what was published from there.
 replace (
 	k8s.io/api => k8s.io/api v0.34.4
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.34.4
@@ -283,4 +285,5 @@ replace (
 	k8s.io/sample-controller => k8s.io/sample-controller v0.34.4
 )
 
+// Helm's commands are a program, not a package to link.
 tool helm.sh/helm/v3/cmd/helm

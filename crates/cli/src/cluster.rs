@@ -76,14 +76,24 @@ async fn load(args: &ClusterArgs) -> anyhow::Result<Config> {
     Config::from_custom_kubeconfig(kubeconfig, &options).await.context("the kubeconfig cannot be used")
 }
 
+/// The reason that the client library gives to answers that are no Kubernetes status: a path that the API server does
+/// not serve, for want of the CRD, or the page of a proxy.
+const PLAIN_TEXT: &str = "Failed to parse error data";
+
 /// An error of the Kubernetes API in a line for the user: the API server's own words where it spoke.
 pub(crate) fn explain(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) if status.message.starts_with("404 page not found") => {
+        kube::Error::Api(status) if status.reason == PLAIN_TEXT && status.code == 404 => {
             "the cluster does not know Sessions: is Drover installed?".to_owned()
         }
-        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        kube::Error::Api(status) => format!("the API server answered {} {}", status.code, status.reason),
+        kube::Error::Api(status) if status.reason == PLAIN_TEXT => {
+            let first = status.message.lines().next().unwrap_or_default();
+            format!("the API server answered {} {first:.200}", status.code).trim_end().to_owned()
+        }
+        kube::Error::Api(status) if status.message.is_empty() => {
+            format!("the API server answered {} {}", status.code, status.reason)
+        }
+        kube::Error::Api(status) => status.message.clone(),
         other => format!("the API server cannot be asked: {}", chain(other)),
     }
 }
@@ -107,3 +117,6 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
 pub(crate) fn is_forbidden(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub(crate) enum Error {
     Identity(String),
     /// The API server refused or failed.
     #[error("{}", cluster::explain(.0))]
-    Api(#[from] kube::Error),
+    Api(kube::Error),
     /// Neither way leads to the gateway.
     #[error("the gateway cannot be reached: directly at {url}: {direct}; by port-forward: {forward}")]
     Unreachable {
@@ -75,6 +75,13 @@ pub(crate) enum Error {
     /// The gateway's answer makes no sense.
     #[error("the gateway's answer cannot be read: {0}")]
     Protocol(String),
+}
+
+// Not by derive: the words for the user are in the error's own text, and its source would repeat them for developers.
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error)
+    }
 }
 
 impl Error {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
-use drover_k8s::reviews::Reviews;
+use axum::{Router, http::StatusCode, middleware};
+use drover_k8s::{reviews::Reviews, writer::Writer};
 use drover_store::Store;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::{
 /// What handlers share.
 pub(crate) struct Gateway {
     pub(crate) client: Client,
+    pub(crate) writer: Writer,
     pub(crate) reviews: Arc<Reviews>,
     pub(crate) store: Store,
     pub(crate) limits: Limits,
@@ -42,7 +43,7 @@ fn finish(router: Router<Arc<Gateway>>, gateway: &Arc<Gateway>, port: Port) -> R
     router
         .fallback(|| async { Problem::not_found("there is nothing under this path") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
         })
         .layer(middleware::from_fn_with_state((Arc::clone(gateway), port), metrics::track))
         .with_state(Arc::clone(gateway))

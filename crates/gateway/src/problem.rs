@@ -76,7 +76,7 @@ impl Problem {
     }
 
     /// The Kubernetes API did not answer as it should. The cause is logged, not told.
-    pub(crate) fn kubernetes(error: &kube::Error) -> Self {
+    pub(crate) fn kubernetes(error: &(dyn Error + 'static)) -> Self {
         tracing::warn!(error = chain(error), "the Kubernetes API failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the Kubernetes API cannot be asked at the moment: try again")
     }

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use drover_k8s::reviews::Reviews;
+use drover_api::names::GATEWAY_MANAGER;
+use drover_k8s::{reviews::Reviews, writer::Writer};
 use drover_service::{
     admin::{self, Readiness},
     server,
@@ -69,7 +70,9 @@ pub async fn run(config: Config, client: Client, listeners: Listeners, stop: Can
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry, Arc::clone(&reviews));
     let source = TlsSource::new(&client, &config.namespace);
-    let gateway = Arc::new(Gateway { client, reviews, store, limits: config.limits, metrics, stopping: stop.clone() });
+    let writer = Writer::new(client.clone(), GATEWAY_MANAGER);
+    let gateway =
+        Arc::new(Gateway { writer, client, reviews, store, limits: config.limits, metrics, stopping: stop.clone() });
     // Health is answered until everything else has ended.
     let served = CancellationToken::new();
     let admin = tokio::spawn(admin::serve(listeners.admin, readiness.clone(), registry, served.clone()));

@@ -153,6 +153,21 @@ impl Writer {
         Ok(self.api::<K>(namespace).patch(name, &self.patch_params(), &patch).await?)
     }
 
+    /// Patches an object by a JSON patch (RFC 6902) through its subresource `status`.
+    ///
+    /// # Errors
+    /// When the API server does not take it; [`Error::is_invalid`] when a test of the patch failed.
+    pub async fn json_patch_status<K: Object>(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: serde_json::Value,
+    ) -> Result<K, Error> {
+        self.count::<K>("status");
+        let patch = Patch::<K>::Json(serde_json::from_value(patch).map_err(kube::Error::SerdeError)?);
+        Ok(self.api::<K>(namespace).patch_status(name, &self.patch_params(), &patch).await?)
+    }
+
     /// Patches an object by a JSON merge patch (RFC 7386).
     ///
     /// # Errors

@@ -10,6 +10,10 @@ pub const FILTER_ENV: &str = "DROVER_LOG";
 /// What is logged when [`FILTER_ENV`] is not set.
 const DEFAULT_FILTER: &str = "info";
 
+/// What holds unless [`FILTER_ENV`] says otherwise of the same target: the Kubernetes client logs each failed request as
+/// an error, and whoever made the request says so again, with what it means.
+const ALWAYS: &str = "kube_client=off";
+
 /// Why logs could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
@@ -43,7 +47,7 @@ pub fn init() -> Result<(), LogsError> {
 
 fn filter(value: Option<String>) -> Result<EnvFilter, LogsError> {
     let value = value.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
-    EnvFilter::try_new(&value).map_err(|source| LogsError::Filter { value, source })
+    EnvFilter::try_new(format!("{ALWAYS},{value}")).map_err(|source| LogsError::Filter { value, source })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod dependencies;
 mod rights;
 mod sizes;
 mod status_size;
+mod values;
 mod words;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ pub fn repository(root: &Path) -> anyhow::Result<Vec<String>> {
     problems.extend(words::check(root, &files)?);
     problems.extend(dependencies::check(root)?);
     problems.extend(status_size::check(&drover_api::crds())?);
+    problems.extend(values::check(root)?);
     Ok(problems)
 }
 

@@ -80,6 +80,20 @@ func TestKilledUpIsCleaned(t *testing.T) {
 	}
 }
 
+func TestUpWaitsForDown(t *testing.T) {
+	c := newCluster(t)
+	c.up("--api-only")
+	down := c.command("down")
+	if err := down.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Whoever comes first: both must succeed.
+	c.up("--api-only")
+	if err := down.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDeadClusterStartsAnewOnTheSamePort(t *testing.T) {
 	c := newCluster(t)
 	c.up("--api-only")
@@ -108,7 +122,8 @@ func TestKilledComponentComesBack(t *testing.T) {
 		}
 	}
 	c.up("--api-only")
-	c.run("kubectl", "get", "configmap", "kept")
+	// The first look may have come before the component's end was noticed.
+	c.eventually("kept", "kubectl", "get", "configmap", "kept", "-o", "jsonpath={.metadata.name}")
 	for _, component := range c.status().Components {
 		if component.Name == "kube-apiserver" && component.Exits != 1 {
 			t.Errorf("it ended %d times", component.Exits)

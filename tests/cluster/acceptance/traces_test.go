@@ -51,6 +51,9 @@ func takeTraces(t *testing.T) traces {
 	for _, place := range usualPlaces {
 		found["folders"] = append(found["folders"], list(t, place)...)
 	}
+	if found["temporary files"], err = filepath.Glob(filepath.Join(os.TempDir(), "*drover*")); err != nil {
+		t.Fatal(err)
+	}
 	for _, setting := range pinnedSettings {
 		if value, err := os.ReadFile("/proc/sys/" + setting); err == nil {
 			found["settings"] = append(found["settings"], setting+"="+string(value))

@@ -1,7 +1,11 @@
 //! The API server under test: an API-server-only cluster that all tests share, or the one that `DROVER_KUBECONFIG`
 //! names.
 
-use std::{path::PathBuf, process::Command, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::{
@@ -45,25 +49,97 @@ pub fn kubeconfig() -> Result<PathBuf> {
 
 fn start() -> Result<PathBuf> {
     let state = root().join(".run/api-server");
-    let cluster = |arguments: &[&str]| {
-        let mut command = Command::new(tool("drover-cluster"));
-        command.arg("--state").arg(&state).args(arguments);
-        command
-    };
-    let up = cluster(&["up", "--api-only"]).output().context("cannot run drover-cluster: `make build` makes it")?;
-    ensure!(up.status.success(), "drover-cluster up failed: {}", String::from_utf8_lossy(&up.stderr));
-    let printed = cluster(&["kubeconfig"]).output()?;
-    Ok(String::from_utf8(printed.stdout)?.trim().into())
+    cluster(&state, &["up", "--api-only"])?;
+    Ok(cluster(&state, &["kubeconfig"])?.trim().into())
 }
+
+/// Runs `drover-cluster` for the cluster of a state folder, and returns what it prints.
+fn cluster(state: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(tool("drover-cluster"));
+    command.arg("--state").arg(state).args(arguments);
+    let output = command.output().context("cannot run drover-cluster: `make build` makes it")?;
+    ensure!(output.status.success(), "drover-cluster {arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// An API server of one's own, empty at first; dropped, it ends.
+pub struct Fresh {
+    state: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Err(error) = cluster(&self.state, &["down"]) {
+            tracing::warn!(%error, "the cluster was not taken down");
+        }
+    }
+}
+
+impl Fresh {
+    /// Starts one under a name of its own.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start(name: &str) -> Result<Self> {
+        let state = root().join(".run").join(name);
+        cluster(&state, &["down"])?;
+        cluster(&state, &["up", "--api-only"])?;
+        let kubeconfig = cluster(&state, &["kubeconfig"])?.trim().into();
+        Ok(Self { state, kubeconfig })
+    }
+
+    /// The path of its admin's kubeconfig.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// An admin's client, with Drover's resources installed.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn client(&self) -> Result<Client> {
+        let client = drover_k8s::client::build(config_of(&self.kubeconfig).await?)?;
+        install_crds(&client).await?;
+        Ok(client)
+    }
+
+    /// Kills the API server, and waits until its successor answers.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub async fn restart_api_server(&self) -> Result<()> {
+        let status: serde_json::Value = serde_json::from_str(&cluster(&self.state, &["status", "-o", "json"])?)?;
+        let components = status["components"].as_array().context("components")?;
+        let server = components.iter().find(|component| component["name"] == "kube-apiserver");
+        let pid = server.and_then(|server| server["pid"].as_u64()).context("the API server's process")?;
+        ensure!(Command::new("kill").arg("-9").arg(pid.to_string()).status()?.success(), "kill {pid}");
+        let client = drover_k8s::client::build(config_of(&self.kubeconfig).await?)?;
+        let deadline = tokio::time::Instant::now() + COME_BACK;
+        while client.apiserver_version().await.is_err() {
+            ensure!(tokio::time::Instant::now() < deadline, "the API server did not come back");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}
+
+/// How long an API server may take to come back.
+const COME_BACK: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// The configuration of an admin's client.
 ///
 /// # Errors
 /// When the API server cannot be started.
 pub async fn config() -> Result<Config> {
+    config_of(&tokio::task::spawn_blocking(kubeconfig).await??).await
+}
+
+async fn config_of(kubeconfig: &Path) -> Result<Config> {
     rustls::crypto::ring::default_provider().install_default().ok();
-    let path = tokio::task::spawn_blocking(kubeconfig).await??;
-    Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?)
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
 /// An admin's client, with Drover's resources installed.

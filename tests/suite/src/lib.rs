@@ -2,6 +2,7 @@
 //! which an operator lives and dies.
 
 pub mod api_server;
+pub mod bench;
 pub mod faults;
 pub mod kubelet;
 pub mod world;

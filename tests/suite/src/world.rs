@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     client::ClientBuilder,
     runtime::{WatchStreamExt, watcher},
 };
@@ -115,6 +115,16 @@ impl World {
         Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace)
             .patch(FRAMEWORKS_CONFIG_MAP, &params, &Patch::Apply(map))
             .await?;
+        Ok(())
+    }
+
+    /// Takes the registry of frameworks away.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn no_frameworks(&self) -> Result<()> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        maps.delete(FRAMEWORKS_CONFIG_MAP, &DeleteParams::default()).await?;
         Ok(())
     }
 

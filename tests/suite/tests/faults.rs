@@ -3,5 +3,6 @@
 mod faults {
     mod deaths;
     mod life;
+    mod refusals;
     mod watches;
 }

@@ -28,6 +28,8 @@ const DIRECT_LIMIT: Duration = Duration::from_secs(1);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long the API server may take to open a port-forward.
 const FORWARD_LIMIT: Duration = Duration::from_secs(10);
+/// How long the reason for the end of a port-forward is waited for.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
 /// What the pods of the gateway are selected by.
 const POD_SELECTOR: &str = "app.kubernetes.io/component=gateway";
 /// The port of the API in a gateway pod.
@@ -121,10 +123,17 @@ impl Connector {
             .await
             .map_err(|_| Error::Timeout(FORWARD_LIMIT))?
             .map_err(|e| self.forward_error(e))?;
-        let stream = forwarder
-            .take_stream(POD_PORT)
-            .ok_or_else(|| Error::Protocol("the port-forward has no stream".to_owned()))?;
-        self.secure(stream).await
+        let stream = forwarder.take_stream(POD_PORT);
+        let stream = stream.ok_or_else(|| Error::Protocol("the port-forward has no stream".to_owned()))?;
+        let refusal = forwarder.take_error(POD_PORT);
+        match (self.secure(stream).await, refusal) {
+            // The stream only ends; why is said beside it, a moment earlier or later.
+            (Err(Error::Io(ended)), Some(refusal)) => match tokio::time::timeout(REFUSAL_LIMIT, refusal).await {
+                Ok(Some(why)) => Err(Error::Io(std::io::Error::other(why))),
+                _ => Err(Error::Io(ended)),
+            },
+            (result, _) => result,
+        }
     }
 
     fn forward_error(&self, error: kube::Error) -> Error {

@@ -46,6 +46,12 @@ struct Artifact {
     sha256: String,
 }
 
+/// The bytes of a file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Binary(Vec<u8>);
+
 impl From<report::Artifact> for Artifact {
     fn from(report::Artifact { name, size, sha256 }: report::Artifact) -> Self {
         Self { name, size, sha256 }
@@ -92,13 +98,13 @@ pub(super) struct ArtifactPath {
     params(
         Target,
         ("artifact" = String, Path, description = "The artifact's name, which may hold slashes", example = "out/report.txt", max_length = 200),
-        ("If-None-Match" = Option<String>, Header, description = "An `ETag` that the caller has the bytes of already"),
+        ("If-None-Match" = Option<String>, Header, nullable = false, description = "An `ETag` that the caller has the bytes of already"),
     ),
     responses(
         (
             status = 200,
             description = "The bytes",
-            body = inline(Vec<u8>),
+            body = inline(Binary),
             content_type = "application/octet-stream",
             headers(
                 ("Content-Disposition" = String, description = "`attachment`, with the file's name"),

@@ -144,7 +144,7 @@ struct End {
     params(
         Target,
         LogQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "For a stream: only events after this one; goes before `after`", example = "1-42"),
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, description = "For a stream: only events after this one; goes before `after`", example = "1-42"),
     ),
     responses(
         (

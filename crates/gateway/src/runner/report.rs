@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use axum::{body::Body, extract::State, http::StatusCode};
 use drover_api::{
-    names::{GATEWAY_MANAGER, annotation},
+    names::annotation,
     report::{MAX_ARTIFACTS, MAX_BYTES, Report},
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
 
 use crate::{app::Gateway, auth::pod::RunnerPod, body, problem::Problem};
 
@@ -70,13 +67,12 @@ async fn check_artifacts(gateway: &Gateway, caller: &RunnerPod, report: &Report)
 async fn write(gateway: &Gateway, caller: &RunnerPod, report: &Report) -> Result<(), Problem> {
     let pods = Api::<Pod>::namespaced(gateway.client.clone(), &caller.namespace);
     let name = caller.pod.name_any();
-    let params = PatchParams { field_manager: Some(GATEWAY_MANAGER.to_owned()), ..PatchParams::default() };
     let mut pod = caller.pod.clone();
     for _ in 0..TRIES {
         let Some(patch) = patch(&pod, report)? else { return Ok(()) };
-        match pods.patch_status(&name, &params, &Patch::<Pod>::Json(patch)).await {
+        match gateway.writer.json_patch_status::<Pod>(&caller.namespace, &name, patch).await {
             Ok(_) => return Ok(()),
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.code == 422 => {
+            Err(error) if error.is_conflict() || error.is_invalid() => {
                 tracing::debug!(pod = name, "the pod changed while a report was written");
             }
             Err(error) => return Err(Problem::kubernetes(&error)),
@@ -92,7 +88,7 @@ async fn write(gateway: &Gateway, caller: &RunnerPod, report: &Report) -> Result
 /// How the report gets onto the pod; `None` when it is there already.
 ///
 /// The patch holds only for the pod that was looked at, and only over the report that it had.
-fn patch(pod: &Pod, report: &Report) -> Result<Option<json_patch::Patch>, Problem> {
+fn patch(pod: &Pod, report: &Report) -> Result<Option<Value>, Problem> {
     let current = pod.annotations().get(annotation::REPORT);
     let known: Option<Report> = current.and_then(|text| serde_json::from_str(text).ok());
     if known.as_ref() == Some(report) {
@@ -115,6 +111,5 @@ fn patch(pod: &Pod, report: &Report) -> Result<Option<json_patch::Patch>, Proble
         operations.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
     }
     operations.push(json!({"op": "add", "path": path, "value": text}));
-    let patch = serde_json::from_value(operations.into()).map_err(|error| Problem::malformed(error.to_string()))?;
-    Ok(Some(patch))
+    Ok(Some(operations.into()))
 }

@@ -83,7 +83,7 @@ async fn names_that_cannot_be_are_refused() {
     for (path, detail) in [
         (format!("{ARTIFACTS}/a/%2e%2e/b"), "an artifact's name has no empty part"),
         (format!("{ARTIFACTS}/a%00"), "an artifact's name does not hold"),
-        (format!("{ARTIFACTS}/%ff"), "Invalid UTF-8"),
+        (format!("{ARTIFACTS}/%ff"), "Invalid URL: Invalid UTF-8"),
         (format!("{ARTIFACTS}/{}", "x".repeat(201)), "an artifact's name has at most"),
         (ARTIFACTS.replace("team", "Team"), "the path does not name a namespace"),
         (ARTIFACTS.replace("hello", "a_b"), "the path does not name a Session"),

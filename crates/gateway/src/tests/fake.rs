@@ -11,7 +11,7 @@ use axum::{
     body::{Body, Bytes, to_bytes},
     http::{HeaderMap, Request, Response, StatusCode, header},
 };
-use drover_k8s::reviews::Reviews;
+use drover_k8s::{reviews::Reviews, writer::Writer};
 use drover_store::{Digest, LogChunk, Run, Store};
 use futures::stream;
 use kube::{Client, client::Body as KubeBody};
@@ -35,6 +35,9 @@ pub(super) const ARTIFACTS: &str = "/api/v1/namespaces/team/sessions/hello/artif
 #[derive(Clone, Default)]
 pub(super) struct Cluster(Arc<Mutex<Objects>>);
 
+/// Changes a pod.
+type Rival = Box<dyn FnOnce(&mut Value) + Send>;
+
 #[derive(Default)]
 struct Objects {
     /// By path.
@@ -47,7 +50,7 @@ struct Objects {
     /// What was asked, as `METHOD path`.
     asked: Vec<String>,
     /// Called once before the next patch, as somebody who is faster.
-    rival: Option<Box<dyn FnOnce(&mut Value) + Send>>,
+    rival: Option<Rival>,
 }
 
 impl Cluster {
@@ -224,6 +227,7 @@ impl Fixture {
         let stopping = CancellationToken::new();
         let gateway = Arc::new(Gateway {
             client: cluster.client(),
+            writer: Writer::new(cluster.client(), "drover-gateway"),
             metrics: Metrics::register(&mut Registry::default(), Arc::clone(&reviews)),
             reviews,
             store: store.clone(),
@@ -272,7 +276,7 @@ impl Fixture {
     }
 }
 
-pub(super) fn request(method: &str, path: &str, token: &str) -> axum::http::request::Builder {
+pub(super) fn request(method: &str, path: &str, token: &str) -> http::request::Builder {
     let builder = Request::builder().method(method).uri(path);
     if token.is_empty() { builder } else { builder.header(header::AUTHORIZATION, format!("Bearer {token}")) }
 }

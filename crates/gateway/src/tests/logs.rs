@@ -59,7 +59,7 @@ async fn what_is_asked_wrongly_is_explained() {
         ("limit=0", "limit is a number of bytes from 1 to"),
         ("limit=99999999999", "limit is a number of bytes from 1 to"),
         ("limit=x", "Failed to deserialize query string"),
-        ("folow=true", "Failed to deserialize query string: unknown field `folow`"),
+        ("folow=true", "Failed to deserialize query string: folow: unknown field `folow`"),
     ] {
         let answer = fixture.get(&format!("{LOGS}?{query}"), "ada").await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");

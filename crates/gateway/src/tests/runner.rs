@@ -130,12 +130,12 @@ async fn log_chunks_are_stored_once_for_the_pods_own_attempt() {
 
 #[tokio::test]
 async fn a_full_log_takes_only_what_drover_has_to_say_about_it() {
-    let fixture = Fixture::with_limits(Limits { max_artifact_bytes: 1, max_log_bytes: 200 });
+    let fixture = Fixture::with_limits(Limits { max_artifact_bytes: 1, max_log_bytes: 150 });
     assert_eq!(fixture.call("PUT", "/runner/v1/logs/1", lines(1, 1, &["a"])).await.status, StatusCode::NO_CONTENT);
     let full = fixture.call("PUT", "/runner/v1/logs/2", lines(1, 2, &["b"])).await;
     assert_eq!(
         (full.status, full.detail()),
-        (StatusCode::PAYLOAD_TOO_LARGE, "the log has reached the 200 bytes that are allowed".into())
+        (StatusCode::PAYLOAD_TOO_LARGE, "the log has reached the 150 bytes that are allowed".into())
     );
     let last = lines(1, 2, &["the log was cut"]).replace("\"agent\"", "\"system\"");
     assert_eq!(fixture.call("PUT", "/runner/v1/logs/2", last).await.status, StatusCode::NO_CONTENT);

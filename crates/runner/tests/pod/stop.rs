@@ -24,7 +24,8 @@ async fn exec_ends_the_agent_at_once_and_the_broker_stores_the_rest() {
     assert!(gateway.held.borrow().reports.is_empty());
     assert_eq!(broker.terminate().await, 0);
     let held = gateway.held.borrow();
-    assert_eq!(held.lines(), ["ready", "asked"]);
+    // The shell may say of its own that its sleep was ended.
+    assert_eq!(held.lines().last().unwrap(), "asked");
     assert_eq!(held.artifacts["made"], "x\n");
     assert!(held.reports[0].last);
 }
@@ -72,10 +73,11 @@ async fn exec_gives_up_waiting_when_it_is_asked_to() {
     let pod = Pod::new(&[]);
     let mut broker = pod.broker(&gateway);
     let mut exec = pod.script("true");
-    let status = std::path::PathBuf::from(format!("/proc/{}/status", exec.pid()));
-    // Once it catches SIGTERM.
-    while !catches(&std::fs::read_to_string(&status).unwrap(), Signal::SIGTERM) {
-        tokio::task::yield_now().await;
+    for process in [&broker, &exec] {
+        let status = format!("/proc/{}/status", process.pid());
+        while !catches(&std::fs::read_to_string(&status).unwrap(), Signal::SIGTERM) {
+            tokio::task::yield_now().await;
+        }
     }
     assert_eq!(exec.terminate().await, 143);
     assert_eq!(broker.terminate().await, 0);

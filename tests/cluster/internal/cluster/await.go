@@ -23,13 +23,19 @@ type watcher struct {
 	// exits is how often each component had ended when it was first looked at.
 	exits     map[string]int
 	announced map[string]bool
+	// forgiven is how many more times a component may end. In a cluster that
+	// ran before, the end of one may just not have been noticed yet.
+	forgiven int
 }
 
 // awaitComponents returns when all components work, or when one of them ended
-// while it was waited for.
-func (c *Cluster) awaitComponents(ctx context.Context, supervisor int) error {
+// while it was waited for. A fresh node was started by this very command.
+func (c *Cluster) awaitComponents(ctx context.Context, supervisor int, fresh bool) error {
 	control := supervise.NewClient(throughProcess(supervisor, node.ControlSocket))
 	watch := watcher{cluster: c, exits: map[string]int{}, announced: map[string]bool{}}
+	if !fresh {
+		watch.forgiven = 1
+	}
 	for {
 		if !isAlive(supervisor) {
 			return c.failure(SuperviseCommand, "ended")
@@ -52,7 +58,7 @@ func (w *watcher) look(reports []supervise.Report) (pending string, err error) {
 		before, known := w.exits[report.Name]
 		if !known {
 			w.exits[report.Name] = report.Exits
-		} else if report.Exits > before {
+		} else if report.Exits > before+w.forgiven {
 			return "", w.cluster.failure(report.Name, report.LastExit)
 		}
 		if !report.Healthy {

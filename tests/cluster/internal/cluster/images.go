@@ -12,6 +12,7 @@ import (
 	"drover.dev/tests/cluster/internal/components"
 	"drover.dev/tests/cluster/internal/image"
 	"drover.dev/tests/cluster/internal/node"
+	"drover.dev/tests/cluster/internal/state"
 )
 
 // Load imports image archives, so that pods can use them without a registry.
@@ -19,6 +20,11 @@ func (c *Cluster) Load(ctx context.Context, archives []string) error {
 	supervisor, err := c.runningSupervisor()
 	if err != nil {
 		return err
+	}
+	if settings, err := c.dir.LoadSettings(); err != nil {
+		return err
+	} else if settings != nil && settings.Mode == state.APIOnly {
+		return errors.New("no pods run in mode api-only, so there is nothing to load images into")
 	}
 	for _, archive := range archives {
 		if err := c.importImage(ctx, supervisor, archive); err != nil {

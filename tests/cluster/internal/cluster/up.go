@@ -39,8 +39,9 @@ func (c *Cluster) Up(ctx context.Context, mode state.Mode) error {
 	if err != nil {
 		return err
 	}
+	fresh := supervisor == 0
 	switch {
-	case supervisor == 0:
+	case fresh:
 		if supervisor, err = c.start(mode, settings); err != nil {
 			return err
 		}
@@ -49,7 +50,7 @@ func (c *Cluster) Up(ctx context.Context, mode state.Mode) error {
 	case settings.Mode != mode:
 		return fmt.Errorf("a cluster runs in mode %s; run `down` first to start one in mode %s", settings.Mode, mode)
 	}
-	if err := c.awaitWorking(ctx, supervisor, mode); err != nil {
+	if err := c.awaitWorking(ctx, supervisor, mode, fresh); err != nil {
 		return err
 	}
 	c.step("up: export KUBECONFIG=%s", c.dir.Kubeconfig())
@@ -145,11 +146,11 @@ func snapshotterFor(folder string) string {
 }
 
 // awaitWorking sees the node through to where it can be used.
-func (c *Cluster) awaitWorking(ctx context.Context, supervisor int, mode state.Mode) error {
+func (c *Cluster) awaitWorking(ctx context.Context, supervisor int, mode state.Mode, fresh bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, errTooSlow)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.awaitComponents(ctx, supervisor) })
+	group.Go(func() error { return c.awaitComponents(ctx, supervisor, fresh) })
 	if mode == state.Full {
 		group.Go(func() error { return c.loadPauseImage(ctx, supervisor) })
 		group.Go(func() error { return c.furnish(ctx) })

@@ -82,14 +82,17 @@ func (s Spec) WriteFile(path string) error {
 }
 
 // write puts the layer's digest into files that come before it, so the layer
-// goes to a temporary file first.
-func (s Spec) write(out io.Writer) error {
-	layer, err := os.CreateTemp("", "drover-layer-*")
+// goes to a temporary file first. That has no name: if this process is killed,
+// nothing is left.
+func (s Spec) write(out *os.File) error {
+	layer, err := os.CreateTemp(filepath.Dir(out.Name()), ".layer-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(layer.Name())
 	defer layer.Close()
+	if err := os.Remove(layer.Name()); err != nil {
+		return err
+	}
 	digest := sha256.New()
 	if err := s.writeLayer(io.MultiWriter(layer, digest)); err != nil {
 		return err

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -12,11 +13,18 @@ import (
 // Lock is held by the one command that may change a cluster.
 type Lock struct{ file *os.File }
 
-// Lock waits for the state folder's lock. Create must have been called.
+// Lock waits for the state folder's lock.
 func (d Dir) Lock() (*Lock, error) {
 	path := filepath.Join(d.root, lockName)
 	for {
+		// Within the loop: a `down` that was waited for removes the folder too.
+		if err := os.MkdirAll(d.root, 0o755); err != nil {
+			return nil, fmt.Errorf("create state folder: %w", err)
+		}
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("open lock: %w", err)
 		}

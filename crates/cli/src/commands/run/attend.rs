@@ -92,7 +92,7 @@ async fn show_log(cluster: &Cluster, name: &str, layout: Layout, terminal: &Term
     match shown.await {
         Err(error) if error.is::<gateway::Error>() => {
             terminal.note(&format!(
-                "the log cannot be shown: {error}; the Session goes on, and later there is: kubectl drover logs {}",
+                "the log cannot be shown: {error}; to try again: kubectl drover logs {}",
                 spelled(cluster, name)
             ));
             Ok(())
