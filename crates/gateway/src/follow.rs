@@ -19,7 +19,7 @@ use crate::{api::Target, app::Gateway, auth::pod::is_terminal, problem::Problem}
 
 /// How often the store is looked at.
 const POLL: Duration = Duration::from_millis(300);
-/// How often the Session is looked at, at most and at least.
+/// How often the Session is looked at while its run goes on.
 const SESSION_SLOW: Duration = Duration::from_secs(3);
 /// The pause before the Session is looked at again once the end of an attempt was seen; it doubles each time.
 const SESSION_FAST: Duration = Duration::from_millis(300);
@@ -50,6 +50,8 @@ pub(crate) struct Follower {
     session: Session,
     after: EventId,
     started: Instant,
+    /// The last attempt whose end was seen.
+    ended: Option<u32>,
     look: Look,
     session_due: Instant,
     pause: Duration,
@@ -65,6 +67,7 @@ impl Follower {
             session,
             after,
             started: now,
+            ended: None,
             look: Look::Thorough,
             session_due: now,
             pause: SESSION_FAST,
@@ -87,6 +90,8 @@ impl Follower {
 
     /// Waits for what comes next.
     pub(crate) async fn step(&mut self) -> Step {
+        // What has not begun yet begins with the first attempt, so that its first chunk is found by its name.
+        self.after = self.after.max(EventId { attempt: 1, sequence: 0 });
         loop {
             if self.gateway.stopping.is_cancelled() || self.started.elapsed() > LONGEST {
                 return Step::Stop;
@@ -130,9 +135,8 @@ impl Follower {
     async fn read(&mut self, look: Look, limit: usize) -> Result<Page, Problem> {
         let page = self.gateway.store.events_after(&self.run, self.after, limit, look).await?;
         self.after = page.next;
-        if page.ended.is_some_and(|_| self.pause == SESSION_SLOW) {
-            // Just seen for the first time.
-            (self.pause, self.session_due) = (SESSION_FAST, Instant::now());
+        if page.ended.is_some() && page.ended != self.ended {
+            (self.ended, self.pause, self.session_due) = (page.ended, SESSION_FAST, Instant::now());
         }
         Ok(page)
     }

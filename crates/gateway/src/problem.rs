@@ -36,6 +36,7 @@ pub(crate) struct Problem {
     detail: String,
     /// Where something is counted: the number that is expected next.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next: Option<u64>,
 }
 

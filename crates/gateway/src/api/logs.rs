@@ -64,9 +64,8 @@ pub(crate) struct LogPage {
     complete: bool,
 }
 
+// What is documented of `log::Event`, which itself knows nothing of HTTP.
 /// One event of a log.
-///
-/// The documentation of [`log::Event`], which knows nothing of HTTP.
 #[derive(ToSchema)]
 #[schema(as = LogEvent, example = json!({
     "id": "1-42",

@@ -127,6 +127,23 @@ async fn a_stream_follows_the_run_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_stream_that_began_before_the_log_shows_it_without_asking_for_the_session_again() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.follow(None).await;
+    let asked = async || fixture.cluster.asked().into_iter().filter(|asked| asked.ends_with("/sessions/hello")).count();
+    let first = async {
+        // The follower has looked at everything once, found nothing, and now waits.
+        while asked().await < 2 {
+            tokio::task::yield_now().await;
+        }
+        fixture.log(1, 1, &["one"]).await;
+    };
+    let (event, ()) = tokio::join!(stream.next(), first);
+    assert!(event.unwrap().starts_with("id: 1-1\n"));
+    assert_eq!(asked().await, 2);
+}
+
+#[tokio::test]
 async fn a_stream_goes_on_after_the_last_event_in_later_attempts_too() {
     let fixture = Fixture::new();
     fixture.log(1, 1, &["one", "two"]).await;

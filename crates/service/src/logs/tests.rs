@@ -2,8 +2,10 @@ use super::*;
 
 #[test]
 fn the_default_is_info() {
-    assert_eq!(filter(None).unwrap().to_string(), "info");
-    assert_eq!(filter(Some("warn,drover_store=debug".to_owned())).unwrap().to_string(), "drover_store=debug,warn");
+    assert_eq!(filter(None).unwrap().to_string(), "kube_client=off,info");
+    let set = |value: &str| filter(Some(value.to_owned())).unwrap().to_string();
+    assert_eq!(set("warn,drover_store=debug"), "drover_store=debug,kube_client=off,warn");
+    assert_eq!(set("info,kube_client=debug"), "kube_client=debug,info", "what is asked for holds");
 }
 
 #[test]
