@@ -17,7 +17,7 @@ pub use duration::{Duration, InvalidDuration};
 pub use session::{Session, SessionSpec, SessionStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use serde_json::json;
@@ -31,7 +31,7 @@ pub const VERSION: &str = "v1alpha1";
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let session = with_status_default(Session::crd(), &json!({ "observedGeneration": -1, "phase": "Pending" }));
-    vec![with_bounded_conditions(session)]
+    vec![with_flowing_descriptions(with_bounded_conditions(session))]
 }
 
 /// Gives the texts of a condition the bounds that the core API's type lacks, so that status is bounded as a whole.
@@ -52,6 +52,30 @@ fn with_bounded_conditions(mut crd: CustomResourceDefinition) -> CustomResourceD
         }
     }
     crd
+}
+
+/// Makes one line of each paragraph of the descriptions: `kubectl explain` breaks lines itself, and keeps those that it
+/// finds.
+fn with_flowing_descriptions(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()).for_each(flow);
+    crd
+}
+
+fn flow(schema: &mut JSONSchemaProps) {
+    if let Some(text) = &mut schema.description {
+        let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+        *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
+    schema.properties.iter_mut().flatten().for_each(|(_, property)| flow(property));
+    match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => flow(items),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(flow),
+        None => {}
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        flow(values);
+    }
 }
 
 /// Gives `status` a default, so that an object nobody has looked at yet is not taken for a settled one.

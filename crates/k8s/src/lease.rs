@@ -27,7 +27,14 @@ pub struct Candidate {
 impl Candidate {
     /// Someone who wants the lease `namespace/name` under the name `identity`, for `duration` at a time.
     #[must_use]
-    pub fn new(client: Client, writer: Writer, namespace: &str, name: &str, identity: &str, duration: Duration) -> Self {
+    pub fn new(
+        client: Client,
+        writer: Writer,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        duration: Duration,
+    ) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
             writer,
@@ -45,7 +52,9 @@ impl Candidate {
             match self.try_once().await {
                 Ok(true) => return,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the lease cannot be read or written"),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the lease cannot be read or written")
+                }
             }
             tokio::time::sleep(self.duration / TRIES).await;
         }
@@ -61,7 +70,9 @@ impl Candidate {
             match tokio::time::timeout(left, self.try_once()).await {
                 Ok(Ok(true)) => held = began,
                 Ok(Ok(false)) => return,
-                Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be renewed"),
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be renewed")
+                }
                 Err(_) => return,
             }
             if held.elapsed() >= self.duration {

@@ -147,7 +147,12 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server does not take it; [`Error::is_invalid`] when a test of the patch failed.
-    pub async fn json_patch<K: Object>(&self, namespace: &str, name: &str, patch: serde_json::Value) -> Result<K, Error> {
+    pub async fn json_patch<K: Object>(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: serde_json::Value,
+    ) -> Result<K, Error> {
         self.count::<K>("patch");
         let patch = Patch::<K>::Json(serde_json::from_value(patch).map_err(kube::Error::SerdeError)?);
         Ok(self.api::<K>(namespace).patch(name, &self.patch_params(), &patch).await?)
@@ -172,7 +177,12 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server does not take it; [`Error::is_conflict`] when the patch names another uid or version.
-    pub async fn merge_patch<K: Object>(&self, namespace: &str, name: &str, patch: serde_json::Value) -> Result<K, Error> {
+    pub async fn merge_patch<K: Object>(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: serde_json::Value,
+    ) -> Result<K, Error> {
         self.count::<K>("patch");
         Ok(self.api::<K>(namespace).patch(name, &self.patch_params(), &Patch::Merge(patch)).await?)
     }

@@ -8,9 +8,7 @@ mod issue;
 
 use std::collections::BTreeMap;
 
-use drover_api::names::{
-    CA_SECRET, GATEWAY_CA_KEY, GATEWAY_CONFIG_MAP, GATEWAY_TLS_SECRET, GATEWAY_URL_KEY, label,
-};
+use drover_api::names::{CA_SECRET, GATEWAY_CA_KEY, GATEWAY_CONFIG_MAP, GATEWAY_TLS_SECRET, GATEWAY_URL_KEY, label};
 use drover_k8s::writer::{self, Object, Writer};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -36,7 +34,9 @@ pub(crate) enum Error {
     #[error("a certificate cannot be made")]
     Issue(#[from] rcgen::Error),
     /// The stored authority cannot be used. It is not replaced by itself, because runner pods trust it.
-    #[error("the Secret {CA_SECRET} does not hold a certificate authority: restore it, or delete it to have a new one made")]
+    #[error(
+        "the Secret {CA_SECRET} does not hold a certificate authority: restore it, or delete it to have a new one made"
+    )]
     Authority,
 }
 

@@ -40,7 +40,8 @@ impl Events {
     /// Tells of a change of a Session's status.
     pub(crate) fn transition(&self, session: &Session, before: &SessionStatus, after: &SessionStatus) {
         let Some(reason) = after.reason.filter(|reason| before.reason != Some(*reason)) else { return };
-        let failed = after.phase == Phase::Failed || after.conditions.iter().any(|c| c.type_ == drover_api::names::condition::STALLED);
+        let failed = after.phase == Phase::Failed
+            || after.conditions.iter().any(|c| c.type_ == drover_api::names::condition::STALLED);
         let event = Event {
             type_: if failed { EventType::Warning } else { EventType::Normal },
             reason: reason.to_string(),

@@ -4,10 +4,7 @@ use drover_api::{
     Session,
     names::{POD_FINALIZER, RUNNER_SERVICE_ACCOUNT, annotation},
 };
-use drover_k8s::{
-    cache::Key,
-    writer::Error,
-};
+use drover_k8s::{cache::Key, writer::Error};
 use drover_plan::{
     build,
     run::adopt::is_same_run,

@@ -24,7 +24,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let metrics = Metrics::register(&mut registry);
     let admin_address = config.admin_address;
     let operator = Operator::new(client, config.into(), Clock::system(), metrics);
-    let listener = TcpListener::bind(admin_address).await.with_context(|| format!("cannot listen on {admin_address}"))?;
+    let listener =
+        TcpListener::bind(admin_address).await.with_context(|| format!("cannot listen on {admin_address}"))?;
     let admin = tokio::spawn(admin::serve(listener, operator.readiness(), registry, stop.child_token()));
     operator.run(stop.clone()).await?;
     stop.cancel();

@@ -52,7 +52,11 @@ impl Metrics {
             leading: Gauge::default(),
         };
         registry.register("drover_reconciles", "Reconciliations by their result", metrics.reconciles.clone());
-        registry.register("drover_reconcile_duration_seconds", "How long a reconciliation takes", metrics.duration.clone());
+        registry.register(
+            "drover_reconcile_duration_seconds",
+            "How long a reconciliation takes",
+            metrics.duration.clone(),
+        );
         registry.register(
             "drover_session_pod_delay_seconds",
             "From the moment the operator saw a Session to the creation of its pod",

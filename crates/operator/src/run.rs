@@ -181,7 +181,10 @@ impl Operator {
                 }
                 Err(error) => {
                     self.readiness.not_ready(error.to_string());
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the gateway's certificates cannot be kept; it is tried again");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the gateway's certificates cannot be kept; it is tried again"
+                    );
                 }
             }
             self.clock.sleep_until(self.clock.now() + TRUST_RETRY).await;
@@ -221,7 +224,10 @@ impl Operator {
             report_writes(&context.metrics, &mut reported, self.writer.counts());
             tokio::time::sleep(HOUSEKEEPING).await;
             if let Err(error) = trust.renew_when_due(self.clock.now()).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the gateway's certificate was not renewed; it is tried again");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the gateway's certificate was not renewed; it is tried again"
+                );
             }
         }
     }

@@ -49,7 +49,8 @@ impl Frameworks {
 
 fn parse_entry(text: &str) -> Result<Framework, String> {
     let options = serde_saphyr::options! { strict_booleans: true, legacy_octal_numbers: true };
-    let framework: Framework = serde_saphyr::from_str_with_options(text, options).map_err(|e| first_line(&e.to_string()))?;
+    let framework: Framework =
+        serde_saphyr::from_str_with_options(text, options).map_err(|e| first_line(&e.to_string()))?;
     if framework.command.is_empty() {
         return Err("command is empty".to_owned());
     }

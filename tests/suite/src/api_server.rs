@@ -58,7 +58,11 @@ fn cluster(state: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(tool("drover-cluster"));
     command.arg("--state").arg(state).args(arguments);
     let output = command.output().context("cannot run drover-cluster: `make build` makes it")?;
-    ensure!(output.status.success(), "drover-cluster {arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "drover-cluster {arguments:?} failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(String::from_utf8(output.stdout)?)
 }
 

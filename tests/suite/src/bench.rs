@@ -66,8 +66,10 @@ impl Bench {
         let idle = operator.sample().await?;
         self.row("memory, idle", idle.resident_mib(), "MiB", Bar::AtMost(14.0));
         self.latency(&operator, &Load { name: "20/s", count: 300, rate: 20, namespaces: 1 }, 30.0).await?;
-        self.latency(&operator, &Load { name: "75/s, one namespace", count: 750, rate: 75, namespaces: 1 }, 50.0).await?;
-        self.latency(&operator, &Load { name: "75/s, 50 namespaces", count: 3250, rate: 75, namespaces: 50 }, 50.0).await?;
+        self.latency(&operator, &Load { name: "75/s, one namespace", count: 750, rate: 75, namespaces: 1 }, 50.0)
+            .await?;
+        self.latency(&operator, &Load { name: "75/s, 50 namespaces", count: 3250, rate: 75, namespaces: 50 }, 50.0)
+            .await?;
         self.steady(&operator, "4,300 Sessions", 40.0).await?;
         self.relist(&operator, "4,300 Sessions", 40.0).await?;
         let operator = self.restart(operator, "4,300 Sessions", 3.0).await?;

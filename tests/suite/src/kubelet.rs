@@ -34,7 +34,11 @@ pub struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        let artifact = Artifact { name: "out/hello.txt".to_owned(), size: 6, sha256: "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03".to_owned() };
+        let artifact = Artifact {
+            name: "out/hello.txt".to_owned(),
+            size: 6,
+            sha256: "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03".to_owned(),
+        };
         let report = Report { sequence: 1, last: true, artifacts: vec![artifact], problems: Vec::new() };
         Self { exit_code: 0, reason: "Completed", report: Some(report), endless: false, stuck: false }
     }
@@ -156,14 +160,13 @@ fn running() -> Value {
 
 fn ended(exit_code: i32, reason: &str) -> Value {
     let now = jiff::Timestamp::now();
-    let state = json!({ "terminated": { "exitCode": exit_code, "reason": reason, "startedAt": now, "finishedAt": now } });
+    let state =
+        json!({ "terminated": { "exitCode": exit_code, "reason": reason, "startedAt": now, "finishedAt": now } });
     pod_status(if exit_code == 0 { "Succeeded" } else { "Failed" }, &state, &state)
 }
 
 fn pod_status(phase: &str, agent: &Value, broker: &Value) -> Value {
-    let status = |name: &str, state: &Value| {
-        json!({ "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state })
-    };
+    let status = |name: &str, state: &Value| json!({ "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state });
     json!({
         "phase": phase,
         "containerStatuses": [status(container::AGENT, agent)],

@@ -137,7 +137,12 @@ impl World {
         let mut config = api_server::config().await?;
         config.default_retry = false;
         let client = ClientBuilder::try_from(config)?.with_layer(&faults).build();
-        let operator = Operator::new(client, self.options(identity), self.clock.clone(), Metrics::register(&mut Registry::default()));
+        let operator = Operator::new(
+            client,
+            self.options(identity),
+            self.clock.clone(),
+            Metrics::register(&mut Registry::default()),
+        );
         let stop = CancellationToken::new();
         let (token, death) = (stop.clone(), faults.clone());
         let task = tokio::spawn(async move {
@@ -282,9 +287,9 @@ impl Running {
     /// When it does not die.
     pub async fn died(mut self) -> Result<Faults> {
         let death = self.faults.clone();
-        tokio::time::timeout(PATIENCE, death.death()).await.with_context(|| {
-            format!("the operator did not get to its fault; it wrote {:?}", self.faults.writes())
-        })?;
+        tokio::time::timeout(PATIENCE, death.death())
+            .await
+            .with_context(|| format!("the operator did not get to its fault; it wrote {:?}", self.faults.writes()))?;
         tokio::time::timeout(PATIENCE, &mut self.task).await???;
         Ok(self.faults.clone())
     }
@@ -329,4 +334,3 @@ fn summary(pods: &[Pod]) -> String {
 pub fn phase(session: &Session) -> Phase {
     session.status.as_ref().map(|status| status.phase).unwrap_or_default()
 }
-

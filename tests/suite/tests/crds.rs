@@ -76,9 +76,18 @@ async fn refused() -> Result<()> {
             json!({ "pod": { "env": [{ "name": "DROVER_X", "value": "1" }] } }),
             "names that begin with DROVER_ belong to Drover: choose another name",
         ),
-        (json!({ "pod": { "env": [{ "name": "1A" }] } }), "spec.pod.env[0].name in body should match '^[A-Za-z_][A-Za-z0-9_]*$'"),
-        (json!({ "pod": { "env": [{ "name": "A" }, { "name": "A" }] } }), "spec.pod.env[1]: Duplicate value: {\"name\":\"A\"}"),
-        (json!({ "pod": { "resources": { "limits": { "memory": "much" } } } }), "spec.pod.resources.limits.memory in body should match"),
+        (
+            json!({ "pod": { "env": [{ "name": "1A" }] } }),
+            "spec.pod.env[0].name in body should match '^[A-Za-z_][A-Za-z0-9_]*$'",
+        ),
+        (
+            json!({ "pod": { "env": [{ "name": "A" }, { "name": "A" }] } }),
+            "spec.pod.env[1]: Duplicate value: {\"name\":\"A\"}",
+        ),
+        (
+            json!({ "pod": { "resources": { "limits": { "memory": "much" } } } }),
+            "spec.pod.resources.limits.memory in body should match",
+        ),
     ];
     for (row, message) in rows {
         let answer = sessions(&client, &namespace).create(&PostParams::default(), &session(&spec(row.clone()))).await;
@@ -100,7 +109,10 @@ async fn unknown_fields_are_refused_by_strict_clients() -> Result<()> {
     });
     let answer = sessions(&client, &namespace).patch("strict", &params, &Patch::Apply(manifest)).await;
     let text = answer.expect_err("refused").to_string();
-    assert!(text.contains("unknown field \"spec.promt\"") || text.contains(".spec.promt: field not declared in schema"), "{text}");
+    assert!(
+        text.contains("unknown field \"spec.promt\"") || text.contains(".spec.promt: field not declared in schema"),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -165,7 +177,11 @@ async fn a_name_that_is_too_long_is_refused() -> Result<()> {
     let mut long = session(&spec(json!({})));
     long.metadata.generate_name = None;
     long.metadata.name = Some("a".repeat(64));
-    let text = sessions(&client, &namespace).create(&PostParams::default(), &long).await.expect_err("refused").to_string();
-    assert!(text.contains("metadata.name must have at most 63 characters, because it becomes a label of the pod"), "{text}");
+    let text =
+        sessions(&client, &namespace).create(&PostParams::default(), &long).await.expect_err("refused").to_string();
+    assert!(
+        text.contains("metadata.name must have at most 63 characters, because it becomes a label of the pod"),
+        "{text}"
+    );
     Ok(())
 }

@@ -8,11 +8,8 @@ use super::*;
 use crate::cache::Version;
 
 fn map(name: &str, version: &str) -> ConfigMap {
-    let metadata = ObjectMeta {
-        name: Some(name.to_owned()),
-        resource_version: Some(version.to_owned()),
-        ..ObjectMeta::default()
-    };
+    let metadata =
+        ObjectMeta { name: Some(name.to_owned()), resource_version: Some(version.to_owned()), ..ObjectMeta::default() };
     ConfigMap { metadata, ..ConfigMap::default() }
 }
 

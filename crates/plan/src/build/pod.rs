@@ -80,7 +80,9 @@ fn spec(recipe: Recipe<'_>) -> PodSpec {
         enable_service_links: Some(false),
         restart_policy: Some("Never".to_owned()),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
-        active_deadline_seconds: Some(i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX - DEADLINE_MARGIN_SECONDS) + DEADLINE_MARGIN_SECONDS),
+        active_deadline_seconds: Some(
+            i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX - DEADLINE_MARGIN_SECONDS) + DEADLINE_MARGIN_SECONDS,
+        ),
         security_context: Some(security_context(recipe.framework.run_as_user.unwrap_or(DEFAULT_USER))),
         node_selector: none_if_empty(overrides.node_selector),
         tolerations: Some(tolerations(overrides.tolerations)),

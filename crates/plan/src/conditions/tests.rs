@@ -9,7 +9,10 @@ fn a_transition_is_dated_when_the_status_changes_and_only_then() {
     let mut list = Vec::new();
     Conditions::new(&mut list, Some(1), at(10)).set("A", Is::False, "R", "m");
     Conditions::new(&mut list, Some(2), at(20)).set("A", Is::False, "Other", "m2");
-    assert_eq!((list[0].last_transition_time.0, list[0].reason.as_str(), list[0].observed_generation), (at(10), "Other", Some(2)));
+    assert_eq!(
+        (list[0].last_transition_time.0, list[0].reason.as_str(), list[0].observed_generation),
+        (at(10), "Other", Some(2))
+    );
     Conditions::new(&mut list, Some(2), at(30)).set("A", Is::True, "R", "m");
     assert_eq!((list.len(), list[0].last_transition_time.0), (1, at(30)));
 }

@@ -15,7 +15,15 @@ fn an_entry_is_read_with_its_defaults() {
 
 #[test]
 fn a_bad_entry_says_why_and_spoils_no_other() {
-    for text in ["", "image: a", "command: [a]", "image: a\ncommand: []", "image: ''\ncommand: [a]", "image: a\ncommand: [a]\nimgae: b", "{"] {
+    for text in [
+        "",
+        "image: a",
+        "command: [a]",
+        "image: a\ncommand: []",
+        "image: ''\ncommand: [a]",
+        "image: a\ncommand: [a]\nimgae: b",
+        "{",
+    ] {
         let entries = [("bad".to_owned(), text.to_owned()), ("good".to_owned(), "image: a\ncommand: [a]".to_owned())];
         let frameworks = Frameworks::parse(&entries.into());
         assert!(matches!(frameworks.get("bad"), Lookup::Invalid(why) if !why.is_empty()), "{text:?}");

@@ -88,7 +88,10 @@ fn without_agent(pod: &RunnerPod) -> Ending {
             (Reason::PodDeleted, format!("The pod {} was deleted before the agent ended.", pod.name))
         } else {
             let (reason, message) = pod.failure.clone().unwrap_or_default();
-            (Reason::PodFailed, format!("The pod {} ended before its agent: {reason} {message}", pod.name).trim_end().to_owned())
+            (
+                Reason::PodFailed,
+                format!("The pod {} ended before its agent: {reason} {message}", pod.name).trim_end().to_owned(),
+            )
         }
     });
     Ending { phase: Phase::Failed, reason, message, exit_code: None, started_at: None, finished_at: None }

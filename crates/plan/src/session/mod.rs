@@ -17,10 +17,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::Arc;
 
-use crate::{
-    frameworks::Frameworks,
-    run::RunnerPod,
-};
+use crate::{frameworks::Frameworks, run::RunnerPod};
 
 /// Everything that a decision about a Session rests on.
 #[derive(Clone, Copy, Debug)]

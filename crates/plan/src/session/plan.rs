@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use drover_api::{Session, SessionStatus, framework::Framework, state::Outcome, state::Reason};
 use drover_api::names::annotation;
+use drover_api::{Session, SessionStatus, framework::Framework, state::Outcome, state::Reason};
 use jiff::Timestamp;
 
 use super::{Admission, Observed, Plan, Step, Waiting, finished::finished, status};
@@ -90,9 +90,7 @@ fn without_pod(observed: &Observed<'_>, current: SessionStatus, settings: &Setti
         Ok(framework) => match observed.admission {
             Admission::Admitted => create(observed, current, framework, settings, now),
         },
-        Err(refusal) => {
-            Plan::wait(status::not_accepted(session, current, &refusal, now), Waiting::Acceptance, None)
-        }
+        Err(refusal) => Plan::wait(status::not_accepted(session, current, &refusal, now), Waiting::Acceptance, None),
     }
 }
 
@@ -115,7 +113,9 @@ fn accept<'a>(observed: &Observed<'a>) -> Result<&'a Framework, Refusal> {
         }),
         Lookup::Invalid(why) => Err(Refusal {
             reason: Reason::InvalidFramework,
-            message: format!("The platform's entry for the framework {name:?} is not valid ({why}): ask the platform admin to correct it."),
+            message: format!(
+                "The platform's entry for the framework {name:?} is not valid ({why}): ask the platform admin to correct it."
+            ),
         }),
         Lookup::Unavailable(why) => Err(Refusal {
             reason: Reason::FrameworksUnavailable,

@@ -33,16 +33,13 @@ const UNPROCESSABLE: u16 = 422;
 impl Plan {
     /// The status that is true after the steps met with `receipts`, and when to look again.
     #[must_use]
-    pub fn settle(
-        self,
-        session: &Session,
-        receipts: &[Receipt],
-        now: Timestamp,
-    ) -> (SessionStatus, Option<Timestamp>) {
+    pub fn settle(self, session: &Session, receipts: &[Receipt], now: Timestamp) -> (SessionStatus, Option<Timestamp>) {
         let current = || session.status.clone().unwrap_or_default();
         match receipts.last() {
             Some(Receipt::NameTaken(name)) => {
-                let message = format!("The name of the Session's pod, {name}, is taken by a pod that is not Drover's: delete that pod and create the Session anew.");
+                let message = format!(
+                    "The name of the Session's pod, {name}, is taken by a pod that is not Drover's: delete that pod and create the Session anew."
+                );
                 (status::failed(session, current(), Reason::PodNameTaken, &message, now), None)
             }
             Some(Receipt::Refused { code: UNPROCESSABLE, message }) => {

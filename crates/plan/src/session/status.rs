@@ -9,6 +9,7 @@ use drover_api::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 
 use super::{plan::Refusal, text::bounded};
 use crate::{
@@ -31,7 +32,12 @@ fn conditions<'a>(session: &Session, status: &'a mut SessionStatus, now: Timesta
 }
 
 /// The Session cannot be run as written, or nobody can say.
-pub(super) fn not_accepted(session: &Session, status: SessionStatus, refusal: &Refusal, now: Timestamp) -> SessionStatus {
+pub(super) fn not_accepted(
+    session: &Session,
+    status: SessionStatus,
+    refusal: &Refusal,
+    now: Timestamp,
+) -> SessionStatus {
     let Refusal { reason, message } = refusal;
     let mut status = at(session, status, Phase::Pending, *reason, message);
     let word = reason.to_string();
@@ -76,7 +82,12 @@ fn why_not_started(pod: &RunnerPod) -> (Reason, String) {
 fn is_image_trouble(reason: &str) -> bool {
     matches!(
         reason,
-        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "ImageInspectError" | "RegistryUnavailable"
+        "ErrImagePull"
+            | "ImagePullBackOff"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "ImageInspectError"
+            | "RegistryUnavailable"
     )
 }
 
@@ -101,8 +112,19 @@ pub(super) fn running(
 }
 
 /// The run is over, with a pod that tells how.
-pub(super) fn ended(session: &Session, status: SessionStatus, pod: &RunnerPod, end: &Ending, now: Timestamp) -> SessionStatus {
-    let mut status = finish(session, status, end.phase, end.reason, &end.message, now);
+pub(super) fn ended(
+    session: &Session,
+    status: SessionStatus,
+    pod: &RunnerPod,
+    end: &Ending,
+    now: Timestamp,
+) -> SessionStatus {
+    let mut message = end.message.clone();
+    if end.phase == Phase::Failed && end.exit_code.is_some() {
+        let (name, namespace) = (session.name_any(), session.namespace().unwrap_or_default());
+        message.push_str(&format!(" Its log: kubectl drover logs {name} --namespace {namespace}"));
+    }
+    let mut status = finish(session, status, end.phase, end.reason, &message, now);
     refer(&mut status, pod);
     status.exit_code = end.exit_code;
     status.started_at = status.started_at.or(end.started_at.map(Time));
@@ -117,10 +139,15 @@ pub(super) fn ended(session: &Session, status: SessionStatus, pod: &RunnerPod, e
 fn artifacts_stored(mut conditions: Conditions<'_>, report: Option<&Report>) {
     match report.filter(|report| report.last) {
         Some(report) if report.problems.is_empty() => {
-            let message = format!("{} files were stored.", report.artifacts.len());
+            let message = match report.artifacts.len() {
+                1 => "1 file was stored.".to_owned(),
+                count => format!("{count} files were stored."),
+            };
             conditions.set(condition::ARTIFACTS_STORED, Is::True, "Stored", &message)
         }
-        Some(report) => conditions.set(condition::ARTIFACTS_STORED, Is::False, "Incomplete", &report.problems.join(" ")),
+        Some(report) => {
+            conditions.set(condition::ARTIFACTS_STORED, Is::False, "Incomplete", &report.problems.join(" "))
+        }
         None => {
             let message = "The run ended without its last report: what it had stored by then is kept.";
             conditions.set(condition::ARTIFACTS_STORED, Is::Unknown, "ReportMissing", message)
@@ -129,7 +156,13 @@ fn artifacts_stored(mut conditions: Conditions<'_>, report: Option<&Report>) {
 }
 
 /// The Session failed without a pod that tells how.
-pub(super) fn failed(session: &Session, status: SessionStatus, reason: Reason, message: &str, now: Timestamp) -> SessionStatus {
+pub(super) fn failed(
+    session: &Session,
+    status: SessionStatus,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) -> SessionStatus {
     finish(session, status, Phase::Failed, reason, message, now)
 }
 

@@ -62,7 +62,9 @@ fn shell() -> Framework {
 }
 
 fn frameworks() -> Frameworks {
-    Frameworks::Known([("shell".to_owned(), Ok(shell())), ("broken".to_owned(), Err("image is empty".to_owned()))].into())
+    Frameworks::Known(
+        [("shell".to_owned(), Ok(shell())), ("broken".to_owned(), Err("image is empty".to_owned()))].into(),
+    )
 }
 
 /// The pod that the plan for this Session makes, as the API server would hand it back.
@@ -150,10 +152,13 @@ fn with_status(status: SessionStatus) -> Session {
 #[test]
 fn a_new_session_gets_its_pod_and_no_status_yet() {
     let plan = plan_at(&session(), &[], now());
-    insta::assert_yaml_snapshot!("new_session_pod", match &plan.steps[..] {
-        [Step::CreatePod(pod)] => pod,
-        other => panic!("{other:?}"),
-    });
+    insta::assert_yaml_snapshot!(
+        "new_session_pod",
+        match &plan.steps[..] {
+            [Step::CreatePod(pod)] => pod,
+            other => panic!("{other:?}"),
+        }
+    );
     assert_eq!(Some(&plan.status), session().status.as_ref());
     assert_eq!((plan.waiting, plan.wake), (Some(Waiting::PodStart), Some(later(2))));
 }
@@ -215,7 +220,8 @@ fn an_end_does_not_wait_for_a_broker_that_ended() {
 
 #[test]
 fn every_ending_has_its_reason() {
-    let end = |exit_code, reason: &str, message: &str| on_node("Failed", terminated(exit_code, reason, message), running());
+    let end =
+        |exit_code, reason: &str, message: &str| on_node("Failed", terminated(exit_code, reason, message), running());
     let said = |reason: &str| format!(r#"{{"reason":"{reason}","message":"because"}}"#);
     let failed = |reason| (Phase::Failed, Some(reason));
     assert_eq!(reason_of(&end(3, "Error", "")), failed(Reason::NonZeroExit));
@@ -223,7 +229,11 @@ fn every_ending_has_its_reason() {
     assert_eq!(reason_of(&end(137, "Error", &said("OutOfMemory"))), failed(Reason::OutOfMemory));
     assert_eq!(reason_of(&end(124, "Error", &said("DeadlineExceeded"))), failed(Reason::DeadlineExceeded));
     assert_eq!(reason_of(&end(127, "Error", &said("CommandNotFound"))), failed(Reason::CommandNotFound));
-    assert_eq!(reason_of(&end(1, "Error", &said("Evicted"))), failed(Reason::NonZeroExit), "the agent may not say that");
+    assert_eq!(
+        reason_of(&end(1, "Error", &said("Evicted"))),
+        failed(Reason::NonZeroExit),
+        "the agent may not say that"
+    );
     let mut deleted = end(143, "Error", "");
     deleted.metadata.deletion_timestamp = Some(Time(later(3)));
     assert_eq!(reason_of(&deleted), failed(Reason::PodDeleted));
@@ -249,7 +259,8 @@ fn a_pod_that_does_not_start_says_why() {
     .unwrap();
     assert_eq!(reason_of(&nowhere), (Phase::Pending, Some(Reason::Unschedulable)));
     let waiting = |reason: &str| -> ContainerState {
-        serde_json::from_value(serde_json::json!({ "waiting": { "reason": reason, "message": "no such image" } })).unwrap()
+        serde_json::from_value(serde_json::json!({ "waiting": { "reason": reason, "message": "no such image" } }))
+            .unwrap()
     };
     let image = on_node("Pending", waiting("PodInitializing"), waiting("ImagePullBackOff"));
     let status = status_with(&image);
@@ -291,13 +302,19 @@ fn an_accepted_run_goes_on_when_its_framework_is_taken_away() {
     let session = session();
     let none = Frameworks::Known([].into());
     let pods = view(&on_node("Running", running(), running()));
-    let observed =
-        Observed { session: &session, pods: &pods, frameworks: &none, service_account: true, admission: Admission::Admitted };
+    let observed = Observed {
+        session: &session,
+        pods: &pods,
+        frameworks: &none,
+        service_account: true,
+        admission: Admission::Admitted,
+    };
     assert_eq!(plan(&observed, &settings(), now()).status.phase, Phase::Running);
 }
 
 fn finished_session() -> Session {
-    let pod = reported(on_node("Succeeded", terminated(0, "Completed", ""), terminated(0, "Completed", "")), &last_report());
+    let pod =
+        reported(on_node("Succeeded", terminated(0, "Completed", ""), terminated(0, "Completed", "")), &last_report());
     with_status(status_with(&pod))
 }
 

@@ -57,11 +57,18 @@ impl Sample {
     }
 
     fn read(text: &str) -> Self {
-        let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN);
+        let value =
+            |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN);
         let of = |name: &str| text.lines().filter(|line| line.starts_with(name)).map(value).sum::<f64>();
-        let writes = text.lines().filter(|line| line.starts_with("drover_api_writes_total{") && !line.contains("\"Lease\""));
+        let writes =
+            text.lines().filter(|line| line.starts_with("drover_api_writes_total{") && !line.contains("\"Lease\""));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole and positive")]
-        let count = |line: &str| (line.split_once('}').map_or("", |(labels, _)| labels).replace("drover_api_writes_total{", ""), value(line) as u64);
+        let count = |line: &str| {
+            (
+                line.split_once('}').map_or("", |(labels, _)| labels).replace("drover_api_writes_total{", ""),
+                value(line) as u64,
+            )
+        };
         Self {
             resident_bytes: of("process_resident_memory_bytes "),
             cpu_seconds: of("process_cpu_seconds"),
@@ -79,7 +86,16 @@ impl OperatorProcess {
         let started = Instant::now();
         let child = Command::new(binary)
             .env("KUBECONFIG", kubeconfig)
-            .args(["--namespace", namespace, "--identity", "bench", "--runner-image", "runner", "--image-pull-policy", "Never"])
+            .args([
+                "--namespace",
+                namespace,
+                "--identity",
+                "bench",
+                "--runner-image",
+                "runner",
+                "--image-pull-policy",
+                "Never",
+            ])
             .args(["--gateway-url", "https://gateway", "--gateway-runner-url", "https://gateway:9443"])
             .args(["--gateway-dns-names", "gateway", "--admin-address", &format!("127.0.0.1:{port}")])
             .stdout(Stdio::null())

@@ -68,7 +68,9 @@ async fn an_unknown_framework_names_the_known_ones_and_runs_once_it_is_known() -
     let world = World::new(Script::default()).await?;
     let _operator = world.operator("one", Fault::None).await?;
     world.session_of("unknown", "nosuch").await?;
-    let stalled = world.until("unknown", |s| s.status.as_ref().is_some_and(|s| s.reason == Some(Reason::UnknownFramework))).await?;
+    let stalled = world
+        .until("unknown", |s| s.status.as_ref().is_some_and(|s| s.reason == Some(Reason::UnknownFramework)))
+        .await?;
     let message = stalled.status.clone().and_then(|s| s.message).unwrap_or_default();
     assert!(message.contains("shell"), "{message}");
     assert_eq!(phase(&stalled), Phase::Pending);

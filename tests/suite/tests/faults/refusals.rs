@@ -66,7 +66,8 @@ async fn a_pod_of_somebody_else_is_not_taken_for_drovers() -> Result<()> {
     let account = object(json!({ "metadata": { "name": "default" } }));
     // The controller of service accounts may have been faster.
     accounts.create(&PostParams::default(), &account).await.ok();
-    let foreign: Pod = object(json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "c", "image": "i" }] } }));
+    let foreign: Pod =
+        object(json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "c", "image": "i" }] } }));
     world.pods().create(&PostParams::default(), &foreign).await?;
     let _operator = world.operator("one", Fault::None).await?;
     let taken = world.ended("taken").await?;
@@ -87,6 +88,8 @@ async fn a_pod_that_can_never_be_accepted_fails_its_session() -> Result<()> {
     assert_eq!((phase(&invalid), reason(&invalid)), (Phase::Failed, Some(Reason::InvalidPod)));
     let message = invalid.status.and_then(|s| s.message).unwrap_or_default();
     assert!(message.contains("tolerations"), "{message}");
-    world.until("invalid", |s| s.metadata.annotations.as_ref().is_some_and(|a| a.contains_key("drover.dev/outcome"))).await?;
+    world
+        .until("invalid", |s| s.metadata.annotations.as_ref().is_some_and(|a| a.contains_key("drover.dev/outcome")))
+        .await?;
     Ok(())
 }

@@ -37,7 +37,11 @@ async fn a_stale_cache_runs_nothing_twice() -> Result<()> {
     assert_eq!(session.status.and_then(|s| s.attempt), Some(1));
     world.ended("first").await?;
     let pods = world.runner_pods().await?;
-    let of = |name: &str| pods.iter().filter(|pod| pod.labels()["drover.dev/session"] == name && pod.metadata.deletion_timestamp.is_none()).count();
+    let of = |name: &str| {
+        pods.iter()
+            .filter(|pod| pod.labels()["drover.dev/session"] == name && pod.metadata.deletion_timestamp.is_none())
+            .count()
+    };
     assert!(of("second") == 1 && of("first") <= 1, "{} pods", pods.len());
     Ok(())
 }
@@ -51,7 +55,9 @@ async fn a_pod_deleted_while_the_operator_is_down_is_recorded() -> Result<()> {
     operator.kill().await;
     let pod = running.status.and_then(|s| s.pod).map(|p| p.name).unwrap_or_default();
     world.pods().delete(&pod, &DeleteParams::default()).await?;
-    world.until_pods(|pods| pods.iter().all(|p| p.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Failed")))).await?;
+    world
+        .until_pods(|pods| pods.iter().all(|p| p.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Failed"))))
+        .await?;
     let _operator = world.operator("one", Fault::None).await?;
     let status = world.ended("deleted").await?.status.unwrap_or_default();
     assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::PodDeleted)));
@@ -98,7 +104,8 @@ async fn an_operator_that_lost_its_lease_ends() -> Result<()> {
     world.session("lost").await?;
     world.until("lost", |s| phase(s) == Phase::Running).await?;
     let stolen = serde_json::json!({ "spec": { "holderIdentity": "two", "leaseDurationSeconds": 1 } });
-    let leases = kube::Api::<k8s_openapi::api::coordination::v1::Lease>::namespaced(world.client.clone(), &world.namespace);
+    let leases =
+        kube::Api::<k8s_openapi::api::coordination::v1::Lease>::namespaced(world.client.clone(), &world.namespace);
     leases.patch("drover-operator", &Default::default(), &kube::api::Patch::Merge(stolen)).await?;
     assert!(matches!(first.ends().await?, Err(drover_operator::Error::LeaseLost)));
     let _second = world.operator("two", Fault::None).await?;
