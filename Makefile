@@ -86,3 +86,7 @@ test-journeys: build ## Run the tests with real pods on a real node
 test-cluster: setup ## Run the tests of the cluster tool itself
 $(LEVELS:%=test-%):
 	@scripts/test $(@:test-%=%)
+
+.PHONY: bench
+bench: setup ## Measure the operator, a release build, against its bars
+	@scripts/bench
