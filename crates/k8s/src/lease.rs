@@ -49,10 +49,11 @@ impl Candidate {
     /// Waits until the lease is held.
     pub async fn acquire(&mut self) {
         loop {
-            match self.try_once().await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) => {
+            match tokio::time::timeout(self.duration, self.try_once()).await {
+                Ok(Ok(true)) => return,
+                Ok(Ok(false)) => {}
+                Err(_) => tracing::warn!("the Kubernetes API does not answer; the lease is tried for again"),
+                Ok(Err(error)) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the lease cannot be read or written")
                 }
             }

@@ -1,9 +1,12 @@
-//! Kubernetes Events about Sessions: one when the reason of a Session changes. They are told on a best effort; the
-//! status is what counts.
+//! Kubernetes Events about Sessions: one when the reason of a Session changes, but for a pod that just takes its time
+//! to start, which has events of its own. They are told on a best effort; the status is what counts.
 
 use std::time::Duration;
 
-use drover_api::{Session, SessionStatus, state::Phase};
+use drover_api::{
+    Session, SessionStatus,
+    state::{Phase, Reason},
+};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client, Resource,
@@ -39,7 +42,8 @@ impl Events {
 
     /// Tells of a change of a Session's status.
     pub(crate) fn transition(&self, session: &Session, before: &SessionStatus, after: &SessionStatus) {
-        let Some(reason) = after.reason.filter(|reason| before.reason != Some(*reason)) else { return };
+        let news = |reason: &Reason| before.reason != Some(*reason) && *reason != Reason::Starting;
+        let Some(reason) = after.reason.filter(news) else { return };
         let failed = after.phase == Phase::Failed
             || after.conditions.iter().any(|c| c.type_ == drover_api::names::condition::STALLED);
         let event = Event {

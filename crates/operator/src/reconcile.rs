@@ -18,6 +18,9 @@ pub(crate) enum Error {
     /// Something could not be read.
     #[error("the Kubernetes API cannot be read")]
     Read(#[from] kube::Error),
+    /// It took too long.
+    #[error("the Kubernetes API does not answer")]
+    TooLong,
     /// Something could not be written.
     #[error(transparent)]
     Write(#[from] writer::Error),

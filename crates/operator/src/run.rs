@@ -62,9 +62,12 @@ pub enum Error {
 
 /// The lease's name in Drover's namespace.
 const LEASE_NAME: &str = "drover-operator";
-/// How many work on Sessions at once, and how many of those on nothing but pods to create.
+/// How many work on Sessions at once, and how many of those on nothing but pods to create: so few are left for the rest
+/// that status writes never crowd out the pods.
 const WORKERS: usize = 12;
-const WORKERS_FOR_FIRST: usize = 6;
+const WORKERS_FOR_FIRST: usize = 8;
+/// How long one reconciliation may take. A call that hangs is given up like one of a process that died.
+const RECONCILE_LIMIT: Duration = Duration::from_secs(30);
 /// How long work under way may take to end when the operator stops.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often sizes are measured and certificates looked at.
@@ -255,7 +258,8 @@ fn start_workers(context: &Arc<Context>) -> JoinSet<()> {
 async fn work(context: Arc<Context>, serves: Serves) {
     while let Some(key) = context.queue.next(serves).await {
         let began = Instant::now();
-        let result = match reconcile::reconcile(&context, &key).await {
+        let reconciled = tokio::time::timeout(RECONCILE_LIMIT, reconcile::reconcile(&context, &key)).await;
+        let result = match reconciled.unwrap_or(Err(reconcile::Error::TooLong)) {
             Ok(wake) => {
                 context.queue.done(&key);
                 if let Some(at) = wake {

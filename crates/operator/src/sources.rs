@@ -23,7 +23,7 @@ use tokio::{sync::watch, task::JoinSet};
 use crate::{Options, run::Context};
 
 /// How many objects a list brings at a time; it bounds what a re-list needs beside the cache.
-const PAGE: u32 = 250;
+const PAGE: u32 = 100;
 
 /// The running watches; dropped, they end.
 pub(crate) struct Watches {

@@ -86,6 +86,8 @@ impl OperatorProcess {
         let started = Instant::now();
         let child = Command::new(binary)
             .env("KUBECONFIG", kubeconfig)
+            // As the chart sets them.
+            .envs([("MIMALLOC_ARENA_EAGER_COMMIT", "0"), ("MIMALLOC_PURGE_DELAY", "0")])
             .args([
                 "--namespace",
                 namespace,
