@@ -20,10 +20,10 @@ apiVersion: v1
 kind: Namespace
 metadata: {name: strict, labels: {pod-security.kubernetes.io/enforce: restricted}}
 ---
-# Comes by itself, but perhaps after the pod.
+# One of its own: the default one comes by itself, but perhaps after the pod.
 apiVersion: v1
 kind: ServiceAccount
-metadata: {name: default, namespace: strict}
+metadata: {name: server, namespace: strict}
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -40,6 +40,7 @@ kind: Pod
 metadata: {name: server, namespace: strict, labels: {app: server}}
 spec:
   terminationGracePeriodSeconds: 0
+  serviceAccountName: server
   securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
   containers:
   - name: server

@@ -140,7 +140,7 @@ pub async fn config() -> Result<Config> {
     config_of(&tokio::task::spawn_blocking(kubeconfig).await??).await
 }
 
-async fn config_of(kubeconfig: &Path) -> Result<Config> {
+pub(crate) async fn config_of(kubeconfig: &Path) -> Result<Config> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)

@@ -3,6 +3,8 @@
 
 pub mod api_server;
 pub mod bench;
+pub mod console;
 pub mod faults;
+pub mod installed;
 pub mod kubelet;
 pub mod world;
