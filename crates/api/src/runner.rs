@@ -29,6 +29,8 @@ pub const BIN: &str = "/drover/bin/drover-runner";
 pub const RUN_DIR: &str = "/drover/run";
 /// Where the broker listens for `exec`.
 pub const BROKER_SOCKET: &str = "/drover/run/broker.sock";
+/// A folder of the broker's own, which outlives its container.
+pub const JOURNAL_DIR: &str = "/drover/journal";
 /// The folder with the broker's token.
 pub const TOKEN_DIR: &str = "/drover/token";
 /// The broker's token for the gateway; the kubelet renews it.

@@ -87,14 +87,18 @@ impl Candidate {
     /// # Errors
     /// When it cannot be read or written; it then runs out by itself.
     pub async fn release(&mut self) -> Result<(), writer::Error> {
-        let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };
-        let mine = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity);
-        if let Some(spec) = lease.spec.as_mut().filter(|_| mine) {
+        loop {
+            let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };
+            let mine = |spec: &&mut LeaseSpec| spec.holder_identity.as_deref() == Some(&self.identity);
+            let Some(spec) = lease.spec.as_mut().filter(mine) else { return Ok(()) };
             spec.holder_identity = None;
             spec.lease_duration_seconds = Some(1);
-            self.writer.replace(&lease).await?;
+            match self.writer.replace(&lease).await {
+                // A renewal that was under way came first.
+                Err(error) if error.is_conflict() => {}
+                written => return written.map(drop),
+            }
         }
-        Ok(())
     }
 
     /// One try to take or renew the lease; says whether it is held now.

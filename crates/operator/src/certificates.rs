@@ -6,7 +6,7 @@
 
 mod issue;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use drover_api::names::{CA_SECRET, GATEWAY_CA_KEY, GATEWAY_CONFIG_MAP, GATEWAY_TLS_SECRET, GATEWAY_URL_KEY, label};
 use drover_k8s::writer::{self, Object, Writer};
@@ -47,9 +47,11 @@ pub(crate) struct Trust {
     namespace: String,
     url: String,
     names: Vec<String>,
-    renew_at: Timestamp,
+    look_again: Timestamp,
 }
 
+/// How soon it is looked again whether all is in place.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The keys of a Secret of type `kubernetes.io/tls`.
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
@@ -62,25 +64,25 @@ impl Trust {
             namespace: options.namespace.clone(),
             url: options.gateway_url.clone(),
             names: options.gateway_dns_names.clone(),
-            renew_at: Timestamp::MIN,
+            look_again: Timestamp::MIN,
         }
     }
 
     /// Makes what is missing or due, and returns the authority's certificate, PEM.
     pub(crate) async fn ensure(&mut self, now: Timestamp) -> Result<String, Error> {
         let authority = self.authority(now).await?;
-        self.renew_at = self.leaf(&authority, now).await?;
+        self.leaf(&authority, now).await?;
         self.publish(&authority.certificate).await?;
+        self.look_again = now + LOOK_AGAIN;
         Ok(authority.certificate)
     }
 
-    /// Renews the gateway's certificate once two thirds of its life are over.
-    pub(crate) async fn renew_when_due(&mut self, now: Timestamp) -> Result<(), Error> {
-        if now >= self.renew_at {
-            self.ensure(now).await?;
-            tracing::info!("the gateway's certificate was renewed");
+    /// Looks once a minute whether something is missing or due. Returns the authority's certificate when it looked.
+    pub(crate) async fn keep(&mut self, now: Timestamp) -> Result<Option<String>, Error> {
+        if now < self.look_again {
+            return Ok(None);
         }
-        Ok(())
+        self.ensure(now).await.map(Some)
     }
 
     async fn authority(&self, now: Timestamp) -> Result<Pair, Error> {
@@ -97,17 +99,18 @@ impl Trust {
         }
     }
 
-    /// Sees to the gateway's own certificate, and says when it is due.
-    async fn leaf(&self, authority: &Pair, now: Timestamp) -> Result<Timestamp, Error> {
+    /// Sees to the gateway's own certificate, which is renewed once two thirds of its life are over.
+    async fn leaf(&self, authority: &Pair, now: Timestamp) -> Result<(), Error> {
         let present = self.get::<Secret>(GATEWAY_TLS_SECRET).await?;
         let due = present.as_ref().and_then(pair).and_then(|pair| issue::due(&pair, authority, &self.names));
-        if let Some(due) = due.filter(|due| *due > now) {
-            return Ok(due);
+        if due.is_some_and(|due| due > now) {
+            return Ok(());
         }
         let pair = issue::leaf(authority, &self.names, now)?;
         let version = present.and_then(|secret| secret.metadata.resource_version);
         self.put(GATEWAY_TLS_SECRET, self.secret(GATEWAY_TLS_SECRET, &pair, version)).await?;
-        Ok(issue::due(&pair, authority, &self.names).unwrap_or(now))
+        tracing::info!(secret = GATEWAY_TLS_SECRET, "made a certificate for the gateway");
+        Ok(())
     }
 
     async fn publish(&self, certificate: &str) -> Result<(), Error> {

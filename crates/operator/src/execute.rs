@@ -56,7 +56,7 @@ async fn execute_one(context: &Context, key: &Key, session: Option<&Session>, st
 fn gone_is_done(written: Result<(), Error>) -> Result<Receipt, Error> {
     match written {
         Ok(()) => Ok(Receipt::Done),
-        Err(error) if error.is_not_found() || error.is_conflict() => Ok(Receipt::Done),
+        Err(error) if error.is_not_found() => Ok(Receipt::Done),
         Err(error) => Err(error),
     }
 }

@@ -10,7 +10,7 @@ use drover_k8s::{
     cache::{Cache, Key},
     lease::Candidate,
     queue::{Queue, Serves},
-    writer::{self, Counts, Writer},
+    writer::{Counts, Writer},
 };
 use drover_plan::{Settings, frameworks::Frameworks, run::RunnerPod};
 use drover_service::{admin::Readiness, clock::Clock};
@@ -55,9 +55,9 @@ pub enum Error {
     /// Another holds the lease now. The process must end: what it still has under way is not its to write.
     #[error("the lease was lost to another operator")]
     LeaseLost,
-    /// The lease could not be given back.
-    #[error("the lease cannot be given back")]
-    Release(#[from] writer::Error),
+    /// The process must start anew, so that the pods it makes trust the new authority.
+    #[error("the gateway's certificate authority was replaced")]
+    AuthorityReplaced,
 }
 
 /// The lease's name in Drover's namespace.
@@ -146,8 +146,13 @@ impl Operator {
             led = self.lead(stop.clone()) => led,
         };
         self.metrics.leading(false);
-        if !matches!(ended, Err(Error::LeaseLost)) {
-            candidate.release().await?;
+        if !matches!(ended, Err(Error::LeaseLost))
+            && let Err(error) = candidate.release().await
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the lease was not given back; it runs out by itself"
+            );
         }
         ended
     }
@@ -166,12 +171,12 @@ impl Operator {
         }
         tracing::info!(sessions = context.sessions.len(), pods = context.pods.len(), "watching");
         let workers = start_workers(&context);
-        tokio::select! {
-            () = self.keep_house(&context, trust) => {}
-            () = stop.cancelled() => {}
-        }
+        let ended = tokio::select! {
+            () = self.keep_house(&context, trust) => Err(Error::AuthorityReplaced),
+            () = stop.cancelled() => Ok(()),
+        };
         drain(&context, workers).await;
-        Ok(())
+        ended
     }
 
     /// The gateway's authority, once it is there. Without it no pod could be made that trusts the gateway.
@@ -219,18 +224,22 @@ impl Operator {
         }
     }
 
-    /// Measures, and renews the gateway's certificate in time.
+    /// Measures, and looks after the gateway's certificates. Ends when the authority is another: pods that are made
+    /// from now on must trust that one.
     async fn keep_house(&self, context: &Context, mut trust: Trust) {
         let mut reported = Counts::new();
         loop {
             context.metrics.sizes(context.queue.len(), context.sessions.len(), context.pods.len());
             report_writes(&context.metrics, &mut reported, self.writer.counts());
             tokio::time::sleep(HOUSEKEEPING).await;
-            if let Err(error) = trust.renew_when_due(self.clock.now()).await {
-                tracing::warn!(
+            match tokio::time::timeout(RECONCILE_LIMIT, trust.keep(self.clock.now())).await {
+                Ok(Ok(Some(ca))) if ca != context.settings.gateway_ca => return,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "the gateway's certificate was not renewed; it is tried again"
-                );
+                    "the gateway's certificates cannot be kept; it is tried again"
+                ),
+                Err(_) => tracing::warn!("the Kubernetes API does not answer"),
             }
         }
     }

@@ -120,7 +120,8 @@ async fn shell(command: &str, folder: &Path, environment: &[(&str, &str)]) -> Re
     // One pipe for both outputs, so that their lines are in order.
     bash.args(["-c", &format!("exec 2>&1\n{command}")]).envs(environment.iter().copied());
     let output = bash.current_dir(folder).stdin(std::process::Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE, output).await.with_context(|| format!("`{command}` does not end"))??;
+    let output =
+        tokio::time::timeout(PATIENCE, output).await.with_context(|| format!("`{command}` does not end"))??;
     Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 

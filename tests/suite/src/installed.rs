@@ -12,17 +12,19 @@ pub use tenant::{Tenant, phase, said};
 pub use user::{Answer, Role, User};
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use k8s_openapi::{NamespaceResourceScope, api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Namespace},
-}};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Namespace},
+    },
+};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
@@ -71,12 +73,12 @@ async fn bring_up(frameworks: Frameworks) -> Result<Installed> {
     let client = installed.client().await?;
     sweep(&client).await?;
     let version = version()?;
-    let stamp = installed.stamp(&client).await?;
-    if stamp.get("version") != Some(&version) || !installed.is_ready(&client).await? {
+    if installed.version(&client).await? != Some(version.clone()) || !installed.is_ready(&client).await? {
         run(&mut script("scripts/cluster"), None).await?;
-        installed.set_stamp(&client, &version, "").await?;
+        let stamp = json!({ "metadata": { "name": STAMP }, "data": { "version": version } });
+        apply::<ConfigMap>(&client, NAMESPACE, stamp).await?;
     }
-    frameworks.install(&installed, &client).await?;
+    frameworks.install(&installed).await?;
     user::let_users_forward(&client).await?;
     Ok(installed)
 }
@@ -162,11 +164,17 @@ async fn run(command: &mut Command, stdin: Option<&str>) -> Result<String> {
 /// When the API server does not take it.
 pub async fn apply<K>(client: &Client, namespace: &str, object: Value) -> Result<K>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned,
 {
     let object: K = serde_json::from_value(object)?;
     let params = PatchParams::apply(MANAGER).force();
-    Ok(Api::<K>::namespaced(client.clone(), namespace).patch(&object.name_any(), &params, &Patch::Apply(&object)).await?)
+    Ok(Api::<K>::namespaced(client.clone(), namespace)
+        .patch(&object.name_any(), &params, &Patch::Apply(&object))
+        .await?)
 }
 
 /// Waits until an object is as `wanted` says; `None` is given to it when there is none.
@@ -178,7 +186,7 @@ where
     K: Resource + Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + 'static,
 {
     let condition = |object: Option<&K>| wanted(object);
-    match tokio::time::timeout(PATIENCE, await_condition(api.clone(), name, condition)).await {
+    match tokio::time::timeout(PATIENCE, Box::pin(await_condition(api.clone(), name, condition))).await {
         Ok(object) => Ok(object?),
         Err(_) => {
             let now = api.get_opt(name).await?.map(|object| serde_json::to_string(&object)).transpose()?;
@@ -217,7 +225,8 @@ impl Installed {
     /// # Errors
     /// When helm fails.
     pub async fn values(&self) -> Result<Value> {
-        let values: Value = serde_json::from_str(&self.helm(&["get", "values", "drover", "--output", "json"], None).await?)?;
+        let values: Value =
+            serde_json::from_str(&self.helm(&["get", "values", "drover", "--output", "json"], None).await?)?;
         Ok(if values.is_object() { values } else { json!({}) })
     }
 
@@ -263,14 +272,8 @@ impl Installed {
         Ok(true)
     }
 
-    async fn stamp(&self, client: &Client) -> Result<BTreeMap<String, String>> {
+    async fn version(&self, client: &Client) -> Result<Option<String>> {
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
-        Ok(maps.get_opt(STAMP).await?.and_then(|map| map.data).unwrap_or_default())
-    }
-
-    async fn set_stamp(&self, client: &Client, version: &str, frameworks: &str) -> Result<()> {
-        let data = json!({ "version": version, "frameworks": frameworks });
-        apply::<ConfigMap>(client, NAMESPACE, json!({ "metadata": { "name": STAMP }, "data": data })).await?;
-        Ok(())
+        Ok(maps.get_opt(STAMP).await?.and_then(|map| map.data?.remove("version")))
     }
 }

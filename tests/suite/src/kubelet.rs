@@ -7,7 +7,7 @@ use drover_api::{
     names::{annotation, container, label},
     report::{Artifact, Report},
 };
-use futures::TryStreamExt;
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt,
@@ -72,6 +72,10 @@ impl Kubelet {
     }
 }
 
+/// How many pods it looks after at a time, and how soon it tries again what did not work.
+const AT_ONCE: usize = 8;
+const RETRY: std::time::Duration = std::time::Duration::from_millis(50);
+
 struct Node {
     pods: Api<Pod>,
     script: Script,
@@ -82,17 +86,29 @@ impl Node {
     async fn run(self) {
         let watch = watcher(self.pods.clone(), watcher::Config::default().labels(label::SESSION)).default_backoff();
         // A pod's next step follows from what it is now, so that this kubelet may start at any time.
-        let steps = watch.applied_objects().try_for_each_concurrent(8, |pod| {
-            let node = &self;
-            async move {
-                if let Err(error) = node.step(&pod).await {
-                    tracing::debug!(%error, pod = pod.name_any(), "the simulated kubelet's step did not work");
+        watch
+            .applied_objects()
+            .for_each_concurrent(AT_ONCE, |pod| {
+                let node = &self;
+                async move {
+                    match pod {
+                        Ok(pod) => node.advance(&pod).await,
+                        Err(error) => tracing::debug!(%error, "the simulated kubelet's watch failed; it goes on"),
+                    }
                 }
-                Ok(())
+            })
+            .await;
+    }
+
+    /// Takes a pod's next step, again and again until it works, or the pod is another by now.
+    async fn advance(&self, pod: &Pod) {
+        while let Err(error) = self.step(pod).await {
+            tracing::debug!(%error, pod = pod.name_any(), "the simulated kubelet's step did not work; it is tried again");
+            tokio::time::sleep(RETRY).await;
+            let now = self.pods.get_opt(&pod.name_any()).await;
+            if now.is_ok_and(|now| now.and_then(|now| now.resource_version()) != pod.resource_version()) {
+                return;
             }
-        });
-        if let Err(error) = steps.await {
-            tracing::warn!(%error, "the simulated kubelet's watch ended");
         }
     }
 

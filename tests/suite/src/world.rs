@@ -12,7 +12,7 @@ use drover_api::{
 };
 use drover_operator::{Metrics, Operator, Options};
 use drover_service::clock::{Clock, ManualClock};
-use futures::{StreamExt, TryStreamExt, pin_mut};
+use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, ResourceExt,
@@ -215,9 +215,11 @@ impl World {
         let stream = watcher(self.sessions(), config).default_backoff().applied_objects();
         pin_mut!(stream);
         let search = async {
-            while let Some(session) = stream.try_next().await? {
-                if wanted(&session) {
-                    return Ok(session);
+            while let Some(session) = stream.next().await {
+                match session {
+                    Ok(session) if wanted(&session) => return Ok(session),
+                    Ok(_) => {}
+                    Err(error) => tracing::debug!(%error, "the watch failed; it goes on"),
                 }
             }
             bail!("the watch ended")

@@ -1,11 +1,10 @@
 //! The frameworks that journeys need beside the chart's own.
 
 use anyhow::{Context, Result};
-use kube::Client;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{Installed, run, version};
+use super::{Installed, run};
 use crate::api_server::{root, tool};
 
 /// Which frameworks the chart's values name.
@@ -21,20 +20,17 @@ pub enum Frameworks {
 const BARE_IMAGE: &str = "drover.local/drover-suite-bare:dev";
 
 impl Frameworks {
-    /// Puts them into the values of the release, if others are there.
-    pub(super) async fn install(self, installed: &Installed, client: &Client) -> Result<()> {
-        let wanted = self.values();
-        let stamp = wanted.to_string();
-        if installed.stamp(client).await?.get("frameworks") == Some(&stamp) {
+    /// Makes them, beside the images, the only values of the release. Whatever a broken journey left there is gone then.
+    pub(super) async fn install(self, installed: &Installed) -> Result<()> {
+        let values = installed.values().await?;
+        let wanted = json!({ "images": values["images"], "frameworks": self.values() });
+        if values == wanted {
             return Ok(());
         }
         if self == Self::Journeys {
             load_bare(installed).await?;
         }
-        let mut values = installed.values().await?;
-        values["frameworks"] = wanted;
-        installed.upgrade(&values).await?;
-        installed.set_stamp(client, &version()?, &stamp).await
+        installed.upgrade(&wanted).await
     }
 
     fn values(self) -> Value {

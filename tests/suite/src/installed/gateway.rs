@@ -113,7 +113,6 @@ impl Gateway {
     }
 
     /// A request, with a bearer token if there is one.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str, token: Option<&str>) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base)).timeout(PATIENCE);
         match token {

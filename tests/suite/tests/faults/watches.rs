@@ -115,6 +115,23 @@ async fn an_operator_that_lost_its_lease_ends() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_gateways_certificate_is_made_again_and_a_new_authority_ends_the_operator() -> Result<()> {
+    let world = World::new(Script::default()).await?;
+    let operator = world.operator("one", Fault::None).await?;
+    world.session("first").await?;
+    world.ended("first").await?;
+    let secrets = kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(world.client.clone(), &world.namespace);
+    secrets.delete("drover-gateway-tls", &DeleteParams::default()).await?;
+    kube::runtime::wait::await_condition(secrets.clone(), "drover-gateway-tls", |s: Option<&_>| s.is_some()).await?;
+    secrets.delete("drover-ca", &DeleteParams::default()).await?;
+    assert!(matches!(operator.ends().await?, Err(drover_operator::Error::AuthorityReplaced)));
+    let _next = world.operator("one", Fault::None).await?;
+    world.session("second").await?;
+    assert_eq!(phase(&world.ended("second").await?), Phase::Succeeded);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_lost_report_is_not_waited_for_without_end() -> Result<()> {
     let world = World::new(Script { report: None, ..Script::default() }).await?;
     let _operator = world.operator("one", Fault::None).await?;

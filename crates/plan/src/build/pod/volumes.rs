@@ -2,7 +2,7 @@
 
 use drover_api::{
     names::GATEWAY_AUDIENCE,
-    runner::{BIN_DIR, HOME_DIR, RUN_DIR, TOKEN_DIR, WORKSPACE_DIR},
+    runner::{BIN_DIR, HOME_DIR, JOURNAL_DIR, RUN_DIR, TOKEN_DIR, WORKSPACE_DIR},
 };
 use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, ProjectedVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 
 const BIN: &str = "drover-bin";
 const RUN: &str = "drover-run";
+const JOURNAL: &str = "drover-journal";
 const TOKEN: &str = "drover-token";
 const WORKSPACE: &str = "workspace";
 const HOME: &str = "home";
@@ -19,7 +20,7 @@ const TMP: &str = "tmp";
 const TOKEN_SECONDS: i64 = 3600;
 
 pub(super) fn all() -> Vec<Volume> {
-    let mut volumes: Vec<Volume> = [BIN, RUN, WORKSPACE, HOME, TMP].map(empty_dir).into();
+    let mut volumes: Vec<Volume> = [BIN, RUN, JOURNAL, WORKSPACE, HOME, TMP].map(empty_dir).into();
     volumes.push(token());
     volumes
 }
@@ -49,6 +50,7 @@ pub(super) fn for_broker() -> Vec<VolumeMount> {
     vec![
         mount(BIN, BIN_DIR, Access::Read),
         mount(RUN, RUN_DIR, Access::Write),
+        mount(JOURNAL, JOURNAL_DIR, Access::Write),
         mount(TOKEN, TOKEN_DIR, Access::Read),
         mount(WORKSPACE, WORKSPACE_DIR, Access::Read),
     ]

@@ -1,0 +1,179 @@
+//! What not even the admin of a namespace may do to a run, and what they may.
+
+use anyhow::{Context, Result};
+use drover_api::{
+    Session,
+    names::{POD_FINALIZER, annotation, label},
+    state::{Phase, Reason},
+};
+use drover_suite::installed::{Answer, Role, Tenant, User};
+use k8s_openapi::api::{
+    authentication::v1::TokenRequest,
+    core::v1::{Pod, ServiceAccount},
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+/// A pod that restricted Pod Security takes.
+fn pod(metadata: &Value) -> Result<Pod> {
+    Ok(serde_json::from_value(json!({ "metadata": metadata, "spec": { "containers": [container()] } }))?)
+}
+
+fn container() -> Value {
+    let security = json!({
+        "allowPrivilegeEscalation": false, "runAsNonRoot": true, "capabilities": { "drop": ["ALL"] },
+        "seccompProfile": { "type": "RuntimeDefault" },
+    });
+    json!({ "name": "other", "image": "drover.local/none:1", "imagePullPolicy": "Never", "securityContext": security })
+}
+
+/// Why the API server refuses something.
+fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> String {
+    match result {
+        Err(kube::Error::Api(status)) => format!("{} {}", status.code, status.message),
+        other => format!("{other:?}"),
+    }
+}
+
+struct Run {
+    tenant: Tenant,
+    admin: User,
+    pod: String,
+}
+
+/// A Session that runs, and the admin of its namespace.
+async fn running(prefix: &str) -> Result<Run> {
+    let tenant = Tenant::new(prefix).await?;
+    let admin = tenant.user(Role::Admin).await?;
+    tenant.create("guarded", json!({ "prompt": "while [ ! -e go ]; do sleep 0.2; done" })).await?;
+    tenant.running("guarded").await?;
+    let pod = tenant.pod("guarded").await?.name_any();
+    Ok(Run { tenant, admin, pod })
+}
+
+impl Run {
+    /// The Session ends as if nothing had been tried.
+    async fn ends_well(self) -> Result<()> {
+        self.tenant.touch("guarded", "go").await?;
+        let status = self.tenant.ended("guarded").await?.status.context("no status")?;
+        assert_eq!((status.phase, status.reason), (Phase::Succeeded, Some(Reason::Completed)));
+        Ok(())
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.admin.client.clone(), &self.tenant.namespace)
+    }
+}
+
+#[tokio::test]
+async fn nobody_makes_a_pod_that_looks_like_a_run() -> Result<()> {
+    let tenant = Tenant::new("forged").await?;
+    let admin = tenant.user(Role::Admin).await?;
+    let pods: Api<Pod> = Api::namespaced(admin.client.clone(), &tenant.namespace);
+    for (metadata, words) in [
+        (json!({ "name": "drover-run-x" }), "names that begin with drover-run-"),
+        (json!({ "name": "x", "labels": { label::SESSION: "x" } }), "labels of a pod that begin with drover.dev/"),
+        (
+            json!({ "name": "x", "annotations": { annotation::FINISHED_AT: "x" } }),
+            "annotations of a pod that begin with drover.dev/",
+        ),
+        (json!({ "name": "x", "annotations": { annotation::REPORT: "{}" } }), "written by Drover's gateway alone"),
+        (json!({ "name": "x", "finalizers": [POD_FINALIZER] }), "the finalizer drover.dev/observed"),
+        (json!({ "generateName": "drover-run-" }), "names that begin with drover-run-"),
+    ] {
+        let refused = refusal(pods.create(&PostParams::default(), &pod(&metadata)?).await);
+        assert!(refused.starts_with("403") && refused.contains(words), "{metadata}: {refused}");
+    }
+    pods.create(&PostParams::default(), &pod(&json!({ "name": "harmless" }))?).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_changes_the_pod_of_a_run() -> Result<()> {
+    let run = running("changed").await?;
+    let report = json!({ "metadata": { "annotations": { annotation::REPORT: "{\"sequence\":1,\"last\":true}" } } });
+    for (patch, words) in [
+        (report.clone(), "the annotation drover.dev/report is written by Drover's gateway alone"),
+        (json!({ "metadata": { "labels": { label::SESSION_UID: "another" } } }), "labels of a pod"),
+        (json!({ "metadata": { "labels": { label::SESSION: null } } }), "labels of a pod"),
+        (json!({ "metadata": { "annotations": { annotation::GENERATION: null } } }), "annotations of a pod"),
+        (json!({ "metadata": { "finalizers": null } }), "the finalizer drover.dev/observed"),
+        (json!({ "spec": { "activeDeadlineSeconds": 1 } }), "the pod of a Session is not changed while it runs"),
+    ] {
+        let refused = refusal(run.pods().patch(&run.pod, &PatchParams::default(), &Patch::Merge(&patch)).await);
+        assert!(refused.starts_with("403") && refused.contains(words), "{patch}: {refused}");
+    }
+    // The role admin has no right to the subresource status; whoever has it is held by the guard.
+    let refused =
+        refusal(run.tenant.pods().patch_status(&run.pod, &PatchParams::default(), &Patch::Merge(&report)).await);
+    assert!(refused.contains("written by Drover's gateway alone"), "{refused}");
+    let patch = Patch::Merge(json!({ "metadata": { "labels": { "team": "red" } } }));
+    run.pods().patch(&run.pod, &PatchParams::default(), &patch).await.context("other labels are anybody's")?;
+    run.ends_well().await
+}
+
+#[tokio::test]
+async fn nobody_gets_into_the_broker_but_the_agent_can_be_entered() -> Result<()> {
+    let run = running("entered").await?;
+    let namespace = run.tenant.namespace.clone();
+    let kubectl = async |arguments: &[&str]| -> Result<Answer> {
+        let mut all = vec!["--namespace", &namespace];
+        all.extend(arguments);
+        run.admin.kubectl(&all).await
+    };
+    let broker = "nobody enters the container broker of a Session's pod";
+    for (arguments, words) in [
+        (vec!["exec", &run.pod, "--container", "broker", "--", "/drover-runner", "--version"], broker),
+        (vec!["attach", &run.pod, "--container", "broker"], broker),
+        (vec!["port-forward", &run.pod, "18080:8080"], "no port of a Session's pod is forwarded"),
+    ] {
+        let answer = kubectl(&arguments).await?;
+        assert!(answer.code != 0 && answer.stderr.contains(words), "{arguments:?}: {answer:?}");
+    }
+    let debug = json!({ "spec": { "ephemeralContainers": [container()] } });
+    let (pods, debug) = (run.tenant.pods(), Patch::Strategic(debug));
+    let refused = refusal(pods.patch_ephemeral_containers(&run.pod, &PatchParams::default(), &debug).await);
+    assert!(refused.contains("no container is added to a Session's pod"), "{refused}");
+
+    let inside = kubectl(&["exec", &run.pod, "--container", "agent", "--", "/bin/echo", "inside"]).await?;
+    assert_eq!((inside.code, inside.stdout.as_str()), (0, "inside\n"), "{inside:?}");
+    run.ends_well().await
+}
+
+#[tokio::test]
+async fn nobody_gets_a_token_for_the_gateway() -> Result<()> {
+    let run = running("token").await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(run.admin.client.clone(), &run.tenant.namespace);
+    let pod = run.tenant.pod("guarded").await?;
+    let bound = json!({ "kind": "Pod", "apiVersion": "v1", "name": run.pod, "uid": pod.uid() });
+    for audiences in
+        [json!(["drover-gateway"]), json!(["https://kubernetes.default.svc.cluster.local", "drover-gateway"])]
+    {
+        let request = json!({ "spec": { "audiences": audiences, "boundObjectRef": bound, "expirationSeconds": 600 } });
+        let request: TokenRequest = serde_json::from_value(request)?;
+        let made = accounts.create_token_request("drover-runner", &PostParams::default(), &request).await;
+        let refused = refusal(made.map(|_| "a token"));
+        assert!(refused.contains("tokens for the audience drover-gateway are for runner pods"), "{refused}");
+    }
+    run.ends_well().await
+}
+
+#[tokio::test]
+async fn nobody_says_how_a_session_ended_but_its_pod_may_be_deleted() -> Result<()> {
+    let run = running("outcome").await?;
+    let sessions: Api<Session> = Api::namespaced(run.admin.client.clone(), &run.tenant.namespace);
+    let forged = json!({ "metadata": { "annotations": { annotation::OUTCOME: "{}" } } });
+    let refused = refusal(sessions.patch("guarded", &PatchParams::default(), &Patch::Merge(forged)).await);
+    assert!(refused.contains("the annotation drover.dev/outcome is changed by Drover's operator alone"), "{refused}");
+    let status = json!({ "status": { "phase": "Succeeded" } });
+    let refused = refusal(sessions.patch_status("guarded", &PatchParams::default(), &Patch::Merge(status)).await);
+    assert!(refused.starts_with("403"), "{refused}");
+
+    run.pods().delete(&run.pod, &DeleteParams::default()).await?;
+    let status = run.tenant.ended("guarded").await?.status.context("no status")?;
+    assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::PodDeleted)));
+    run.tenant.until_no_pods().await
+}
