@@ -31,6 +31,8 @@ pub(super) struct Load {
     /// How many a second.
     pub(super) rate: u32,
     pub(super) namespaces: usize,
+    /// The bar for created → Pod, P99, in milliseconds.
+    pub(super) p99: f64,
 }
 
 /// How long the last pod is waited for.

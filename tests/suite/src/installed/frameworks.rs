@@ -38,7 +38,8 @@ impl Frameworks {
             Self::Default => json!({}),
             Self::Journeys => json!({
                 "missing": { "command": ["/no/such", "{promptFile}"] },
-                "say": { "command": ["/bin/echo", "prompt: {prompt}"], "env": { "FROM": "framework" } },
+                "say": { "command": ["/bin/echo", "prompt: {prompt}"] },
+                "someone": { "command": ["/bin/sh", "{promptFile}"], "runAsUser": 1234, "env": { "FROM": "framework", "HOW": "framework" } },
                 "bare": { "image": BARE_IMAGE, "command": ["/kubectl-drover", "status", "--kubeconfig", "{promptFile}"] },
                 "no-image": { "image": "drover.local/no-such-image:1", "command": ["/bin/true"] },
             }),

@@ -116,7 +116,7 @@ async fn the_pod_is_as_the_session_says() -> Result<()> {
     let tenant = Tenant::new("pod").await?;
     let toleration = json!({ "key": "example.com/agents", "operator": "Exists", "effect": "NoSchedule" });
     let spec = json!({
-        "prompt": "echo \"$LITERAL|$TWICE|$FROM|$HOME\"; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true",
+        "prompt": "echo \"$LITERAL|$TWICE|$HOME\"; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true",
         "pod": {
             "env": [{ "name": "LITERAL", "value": "$(HOME) $HOME" }, { "name": "TWICE", "value": "$$(HOME) $$" }],
             "nodeSelector": { "kubernetes.io/os": "linux" },
@@ -127,7 +127,7 @@ async fn the_pod_is_as_the_session_says() -> Result<()> {
     let status = run(&tenant, "literal", spec).await?;
     assert_eq!(why(&status), (Phase::Succeeded, Some(Reason::Completed), Some(0)));
     let log = tenant.log("literal").await?;
-    assert_eq!(said(&log), ["$(HOME) $HOME|$$(HOME) $$||/home/agent", "67108864"]);
+    assert_eq!(said(&log), ["$(HOME) $HOME|$$(HOME) $$|/home/agent", "67108864"]);
 
     let pod = serde_json::to_value(tenant.pod("literal").await?)?;
     assert_eq!(pod["spec"]["nodeSelector"], json!({ "kubernetes.io/os": "linux" }));

@@ -141,3 +141,31 @@ async fn what_cannot_be_stored_is_told() -> Result<()> {
     assert_eq!(stored(&many), ("False".to_owned(), "70 files match; only the first 64 by name were stored".to_owned()));
     Ok(())
 }
+
+/// The broker runs as the agent's user, whoever that is: it reads what nobody else may.
+#[tokio::test]
+async fn a_framework_has_a_user_and_an_environment() -> Result<()> {
+    let tenant = Tenant::new("someone").await?;
+    let spec = json!({
+        "framework": "someone",
+        "prompt": "umask 077; echo \"$(id -u) $FROM $HOW\" | tee secret; ls -l secret | cut -c1-10",
+        "artifacts": ["secret"],
+        "pod": { "env": [{ "name": "HOW", "value": "session" }] },
+    });
+    let session = tenant.run("someone", spec).await?;
+    assert_eq!(said(&tenant.log("someone").await?), ["1234 framework session", "-rw-------"]);
+    assert_eq!(names(&session), ["secret"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_may_say_much_at_once() -> Result<()> {
+    const LINES: usize = 30_000;
+    let tenant = Tenant::new("much").await?;
+    let session = tenant.run("much", json!({ "prompt": format!("seq 1 {LINES}") })).await?;
+    assert_eq!(session.status.map(|status| status.phase), Some(Phase::Succeeded));
+    let log = tenant.log("much").await?;
+    without_gaps(&log)?;
+    assert!(said(&log).into_iter().eq((1..=LINES).map(|i| i.to_string())), "every line is there, in order");
+    Ok(())
+}

@@ -60,7 +60,7 @@ async fn nobody_knows_the_framework() -> Result<()> {
     let tenant = Tenant::new("framework").await?;
     let spec = json!({ "framework": "nobody", "prompt": "true" });
     let message = pending(&tenant, "mistaken", spec, Reason::UnknownFramework).await?;
-    assert!(message.contains("bare, missing, no-image, say, shell"), "{message}");
+    assert!(message.contains("bare, missing, no-image, say, shell, someone"), "{message}");
     let patch = Patch::Merge(json!({ "spec": { "framework": "shell" } }));
     tenant.sessions().patch("mistaken", &PatchParams::default(), &patch).await?;
     assert_eq!(phase(&tenant.ended("mistaken").await?), Phase::Succeeded);

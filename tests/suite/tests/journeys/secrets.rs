@@ -22,7 +22,7 @@ say() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n' ' ')"; }
 say token "$(ls /var/run/secrets /run/secrets /drover/token 2>/dev/null)"
 say environment "$(env | grep -c '^DROVER_')"
 say ancestors "$(cat /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -c '^DROVER_')"
-say processes "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -c broker)"
+say processes "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -c 'brok[e]r')"
 say user "$(id -u)"
 say root "$(touch /drover-was-here 2>&1)"
 say programs "$(touch /drover/bin/x 2>&1)"
