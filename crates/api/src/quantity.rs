@@ -17,7 +17,6 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "maxProperties": 16,
         "additionalProperties": {
-            "anyOf": [{ "type": "integer" }, { "type": "string" }],
             "pattern": PATTERN,
             "x-kubernetes-int-or-string": true,
         },

@@ -179,6 +179,7 @@ pub struct SessionStatus {
 
     /// Which try runs or ran, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "int32"))]
     pub attempt: Option<u32>,
 
     /// The pod of this try. It is deleted some time after the end.
