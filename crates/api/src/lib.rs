@@ -14,6 +14,7 @@ pub mod session;
 pub mod state;
 
 pub use duration::{Duration, InvalidDuration};
+pub use quantity::Amount;
 pub use session::{Session, SessionSpec, SessionStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

@@ -22,9 +22,6 @@ pub mod annotation {
     pub const REPORT: &str = "drover.dev/report";
     /// On a runner pod: the generation of the Session that the pod was made from.
     pub const GENERATION: &str = "drover.dev/generation";
-    /// On a runner pod whose end is recorded: when the Session ended, RFC 3339. The pod is kept from here for the
-    /// retention time.
-    pub const FINISHED_AT: &str = "drover.dev/finished-at";
     /// On a Session: its [`Outcome`](crate::state::Outcome), kept for a restore from a backup, which drops status.
     pub const OUTCOME: &str = "drover.dev/outcome";
 }

@@ -2,11 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
 /// Quantities by resource name, as manifests write them: `cpu: 1` and `cpu: 500m` are both right.
-pub(crate) type Quantities = BTreeMap<String, IntOrString>;
+pub(crate) type Quantities = BTreeMap<String, Amount>;
+
+/// One quantity. The core API's own type for "integer or string" holds 32 bits, and 4 GiB in bytes needs more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Amount {
+    /// A whole number.
+    Number(i64),
+    /// A number with a suffix, for instance `500m` or `2Gi`.
+    Text(String),
+}
 
 /// The core API's own pattern for a quantity.
 const PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
@@ -25,9 +36,9 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
 
 /// The same quantities as the core API's types hold them.
 pub(crate) fn to_core(quantities: &Quantities) -> BTreeMap<String, Quantity> {
-    let text = |quantity: &IntOrString| match quantity {
-        IntOrString::Int(number) => number.to_string(),
-        IntOrString::String(text) => text.clone(),
+    let text = |amount: &Amount| match amount {
+        Amount::Number(number) => number.to_string(),
+        Amount::Text(text) => text.clone(),
     };
     quantities.iter().map(|(name, quantity)| (name.clone(), Quantity(text(quantity)))).collect()
 }

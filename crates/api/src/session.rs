@@ -57,7 +57,7 @@ pub struct SessionSpec {
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub framework: String,
 
-    /// How long the run may take, counted from the start of its pod, for instance `1h30m`. When it is over the agent
+    /// How long the run may take, counted from the start of the agent, for instance `1h30m`. When it is over the agent
     /// is stopped and the Session fails with the reason DeadlineExceeded; artifacts that exist by then are kept.
     /// From 1s to 744h; left out, the platform's default holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,10 +92,15 @@ pub struct PodOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
-    /// Environment of the agent's container, in plain text: everyone who may read the Session reads it.
+    /// Environment of the agent's container, in plain text: everyone who may read the Session reads it. At most 64
+    /// variables, whose values have at most 32,768 characters in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(
+        merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]),
+        validation = Rule::new("self.map(v, has(v.value) ? size(v.value) : 0).sum() <= 32768")
+            .message("the values of env may have at most 32768 characters in all: put more into a file of the repository or image")
+    )]
     pub env: Vec<EnvVar>,
 
     /// Labels that a node must have for the pod to run there.

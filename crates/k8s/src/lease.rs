@@ -46,11 +46,12 @@ impl Candidate {
         }
     }
 
-    /// Waits until the lease is held.
-    pub async fn acquire(&mut self) {
+    /// Waits until the lease is held, and says since when at the latest.
+    pub async fn acquire(&mut self) -> Instant {
         loop {
+            let began = Instant::now();
             match tokio::time::timeout(self.duration, self.try_once()).await {
-                Ok(Ok(true)) => return,
+                Ok(Ok(true)) => return began,
                 Ok(Ok(false)) => {}
                 Err(_) => tracing::warn!("the Kubernetes API does not answer; the lease is tried for again"),
                 Ok(Err(error)) => {
@@ -61,9 +62,9 @@ impl Candidate {
         }
     }
 
-    /// Renews the lease for as long as that works; returns when it is lost, and nothing may be written any more.
-    pub async fn hold(&mut self) {
-        let mut held = Instant::now();
+    /// Renews the lease, which is held since `held`, for as long as that works; returns when it is lost, and nothing may
+    /// be written any more.
+    pub async fn hold(&mut self, mut held: Instant) {
         loop {
             tokio::time::sleep(self.duration / TRIES).await;
             let left = self.duration.saturating_sub(held.elapsed());

@@ -111,12 +111,6 @@ impl<K: Clone + Ord + Hash> Queue<K> {
         self.len() == 0
     }
 
-    /// Whether nothing waits to be worked on now and nothing is being worked on.
-    pub fn is_idle(&self) -> bool {
-        let state = self.lock();
-        state.queued.is_empty() && state.working.is_empty()
-    }
-
     /// Hands nothing out any more; who waits is told.
     pub fn close(&self) {
         self.lock().closed = true;

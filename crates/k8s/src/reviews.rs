@@ -18,6 +18,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::PostParams};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use self::memory::Memory;
 
@@ -29,6 +30,8 @@ pub const TOKEN_TTL: Duration = Duration::from_secs(30);
 pub const ACCESS_TTL: Duration = Duration::from_secs(10);
 /// How many answers of each kind are remembered.
 const REMEMBERED: usize = 4096;
+/// How many questions of each kind are asked at once; more wait.
+const AT_ONCE: usize = 32;
 /// The longest token that is shown to the API server, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
 
@@ -82,6 +85,9 @@ pub struct Reviews {
     access: Api<SubjectAccessReview>,
     known_tokens: Memory<Identity>,
     decisions: Memory<bool>,
+    /// Of each kind its own, so that a flood of tokens does not hold up those who are known.
+    token_questions: Semaphore,
+    access_questions: Semaphore,
     counters: Counters,
 }
 
@@ -102,6 +108,8 @@ impl Reviews {
             access: Api::all(client),
             known_tokens: Memory::new(TOKEN_TTL, REMEMBERED),
             decisions: Memory::new(ACCESS_TTL, REMEMBERED),
+            token_questions: Semaphore::new(AT_ONCE),
+            access_questions: Semaphore::new(AT_ONCE),
             counters: Counters::default(),
         }
     }
@@ -116,6 +124,12 @@ impl Reviews {
             return Ok(None);
         }
         let key = key(&[audience.unwrap_or_default(), token]);
+        if let Some(identity) = self.known_tokens.get(&key, Instant::now()) {
+            self.counters.token_hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(identity));
+        }
+        let _asking = self.token_questions.acquire().await;
+        // Somebody else may have asked meanwhile.
         if let Some(identity) = self.known_tokens.get(&key, Instant::now()) {
             self.counters.token_hits.fetch_add(1, Ordering::Relaxed);
             return Ok(Some(identity));
@@ -146,6 +160,7 @@ impl Reviews {
             self.counters.access_hits.fetch_add(1, Ordering::Relaxed);
             return Ok(allowed);
         }
+        let _asking = self.access_questions.acquire().await;
         self.counters.access_misses.fetch_add(1, Ordering::Relaxed);
         let asked = Instant::now();
         let answer = self.access.create(&PostParams::default(), &access_review(identity, access)).await?;

@@ -4,12 +4,15 @@ use std::{fmt::Debug, pin::pin};
 
 use futures::{Stream, StreamExt};
 use kube::{
-    Api, Resource,
+    Api, Resource, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
 
-use crate::cache::{Cache, Item, Key};
+use crate::{
+    cache::{Cache, Item, Key},
+    decoded::Decoded,
+};
 
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub enum Signal {
 /// or none of an object that does not concern Drover. Failures of the watch are logged and tried again with
 /// back-off.
 pub async fn feed<K, V>(
-    api: Api<K>,
+    api: Api<Decoded<K>>,
     config: watcher::Config,
     cache: &Cache<V>,
     read: impl Fn(K) -> Option<Item<V>> + Send,
@@ -37,7 +40,16 @@ pub async fn feed<K, V>(
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let events = watcher(api, config).default_backoff();
-    consume(events, cache, read, tell).await;
+    consume(events, cache, |object| readable(object).and_then(&read), tell).await;
+}
+
+/// The object, if it can be decoded. One that cannot is logged and passed over: it may be of a newer version of Drover.
+fn readable<K: Resource<DynamicType = ()>>(decoded: Decoded<K>) -> Option<K> {
+    let (name, namespace) = (decoded.name_any(), decoded.namespace());
+    decoded
+        .object
+        .inspect_err(|error| tracing::warn!(kind = %K::kind(&()), name, namespace, error, "an object cannot be read; it is passed over"))
+        .ok()
 }
 
 async fn consume<K, V>(

@@ -10,9 +10,8 @@ use drover_plan::{
     run::adopt::is_same_run,
     session::{PodTarget, Receipt, Step},
 };
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, ResourceExt};
+use kube::{Api, ResourceExt, core::Status};
 use serde_json::json;
 
 use crate::{run::Context, sources::pod_item};
@@ -47,8 +46,8 @@ async fn execute_one(context: &Context, key: &Key, session: Option<&Session>, st
             Some(session) => record_outcome(context, key, session, outcome).await,
             None => Ok(Receipt::Done),
         },
-        Step::ReleasePod { pod, finalizer, finished_at } => release(context, key, pod, *finalizer, *finished_at).await,
-        Step::DeletePod(pod) => gone_is_done(context.writer.delete::<Pod>(&pod.namespace, &pod.name, &pod.uid).await),
+        Step::ReleasePod { pod, finalizer } => release(context, key, pod, *finalizer).await,
+        Step::DeletePod(pod) => delete(context, key, pod).await,
     }
 }
 
@@ -59,6 +58,14 @@ fn gone_is_done(written: Result<(), Error>) -> Result<Receipt, Error> {
         Err(error) if error.is_not_found() => Ok(Receipt::Done),
         Err(error) => Err(error),
     }
+}
+
+async fn delete(context: &Context, key: &Key, pod: &PodTarget) -> Result<Receipt, Error> {
+    let deleted = context.writer.delete::<Pod>(&pod.namespace, &pod.name, &pod.uid).await;
+    if deleted.as_ref().is_err_and(Error::is_not_found) {
+        context.pods.remove(key, &pod.name);
+    }
+    gone_is_done(deleted)
 }
 
 async fn create_account(context: &Context, key: &Key) -> Result<Receipt, Error> {
@@ -110,14 +117,21 @@ fn account_is_missing(error: &Error) -> bool {
     error.answer().is_some_and(|status| status.code == 403 && status.message.contains(&about))
 }
 
-/// A refusal that the API server means. Anything else was not decided, and is tried again.
+/// A refusal that the API server means, its own or that of an admission webhook which it asked. Anything else was not
+/// decided, and is tried again.
 fn refusal(error: Error) -> Result<Receipt, Error> {
     match error.answer() {
-        Some(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
-            Ok(Receipt::Refused { code: status.code, message: status.message.clone() })
+        Some(status) if matches!(status.code, 400 | 403 | 413 | 422 | 500) => {
+            Ok(Receipt::Refused { for_good: names_fields(status), message: status.message.clone() })
         }
         _ => Err(error),
     }
+}
+
+/// Whether a refusal is about fields of the object; admission policies answer with the same code, but name none.
+fn names_fields(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 422 && causes.into_iter().any(|cause| !cause.field.is_empty())
 }
 
 async fn record_outcome(context: &Context, key: &Key, session: &Session, outcome: &str) -> Result<Receipt, Error> {
@@ -127,23 +141,13 @@ async fn record_outcome(context: &Context, key: &Key, session: &Session, outcome
 }
 
 /// Takes the finalizer off this very pod, and nothing else off another.
-async fn release(
-    context: &Context,
-    key: &Key,
-    pod: &PodTarget,
-    finalizer: usize,
-    finished_at: Option<Timestamp>,
-) -> Result<Receipt, Error> {
+async fn release(context: &Context, key: &Key, pod: &PodTarget, finalizer: usize) -> Result<Receipt, Error> {
     let path = format!("/metadata/finalizers/{finalizer}");
-    let mut patch = vec![
+    let patch = [
         json!({ "op": "test", "path": "/metadata/uid", "value": &*pod.uid }),
         json!({ "op": "test", "path": path, "value": POD_FINALIZER }),
         json!({ "op": "remove", "path": path }),
     ];
-    if let Some(at) = finished_at {
-        let path = format!("/metadata/annotations/{}", annotation::FINISHED_AT.replace('/', "~1"));
-        patch.push(json!({ "op": "add", "path": path, "value": at.to_string() }));
-    }
     match context.writer.json_patch::<Pod>(&pod.namespace, &pod.name, json!(patch)).await {
         Ok(released) => {
             if released.metadata.deletion_timestamp.is_none() {

@@ -59,7 +59,7 @@ impl Metrics {
         );
         registry.register(
             "drover_session_pod_delay_seconds",
-            "From the moment the operator saw a Session to the creation of its pod",
+            "From the creation of a Session, which the API server dates in whole seconds, to that of its pod",
             metrics.created_to_pod.clone(),
         );
         registry.register("drover_api_writes", "Writes to the Kubernetes API, events apart", metrics.writes.clone());

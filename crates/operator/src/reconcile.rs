@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drover_api::{Session, SessionStatus};
-use drover_k8s::{cache::Key, writer};
+use drover_k8s::{cache::Key, queue::Lane, writer};
 use drover_plan::{
     run::orphan::orphan,
     session::{self, Receipt},
@@ -21,6 +21,9 @@ pub(crate) enum Error {
     /// It took too long.
     #[error("the Kubernetes API does not answer")]
     TooLong,
+    /// The status is not valid for the definition that is installed.
+    #[error("the API server does not take the status: is its definition of the resource that of this version?")]
+    StatusRefused(#[source] writer::Error),
     /// Something could not be written.
     #[error(transparent)]
     Write(#[from] writer::Error),
@@ -43,23 +46,35 @@ pub(crate) async fn reconcile(context: &Context, key: &Key) -> Result<Option<Tim
     };
     let now = context.clock.now();
     let plan = session::plan(&observation.of(session), &context.settings, now);
+    tracing::debug!(%key, steps = plan.steps.len(), waiting = ?plan.waiting, wake = ?plan.wake, "planned");
     let receipts = execute(context, key, Some(session), &plan.steps).await?;
     observe_delay(context, session, &receipts);
     let (status, wake) = plan.settle(session, &receipts, context.clock.now());
-    write_status(context, session, status).await?;
+    write_status(context, key, session, status).await?;
     Ok(wake)
 }
 
 /// The single exit. Nothing is written when nothing changed.
-async fn write_status(context: &Context, session: &Arc<Session>, status: SessionStatus) -> Result<(), writer::Error> {
+async fn write_status(
+    context: &Context,
+    key: &Key,
+    session: &Arc<Session>,
+    status: SessionStatus,
+) -> Result<(), Error> {
     let before = session.status.clone().unwrap_or_default();
     if before == status {
         return Ok(());
     }
     let written = match context.writer.status(&**session, &status).await {
         Ok(written) => written,
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error),
+        Err(error) if error.is_not_found() => {
+            // The cache may have been given it back by an earlier write after the watch had taken it out.
+            context.sessions.remove(key, &key.name);
+            context.queue.add(key.clone(), Lane::Later);
+            return Ok(());
+        }
+        Err(error) if error.is_invalid() => return Err(Error::StatusRefused(error)),
+        Err(error) => return Err(error.into()),
     };
     context.events.transition(session, &before, &status);
     if let Some(item) = session_item(written).filter(|_| !status.phase.is_finished()) {

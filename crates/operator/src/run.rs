@@ -58,6 +58,9 @@ pub enum Error {
     /// The process must start anew, so that the pods it makes trust the new authority.
     #[error("the gateway's certificate authority was replaced")]
     AuthorityReplaced,
+    /// A worker ended, which only a defect makes it do. What it had under way is taken up by the next process.
+    #[error("a worker ended unexpectedly")]
+    WorkerEnded,
 }
 
 /// The lease's name in Drover's namespace.
@@ -128,21 +131,21 @@ impl Operator {
     /// Works until it is asked to stop. Nothing is watched or written, the lease apart, before the lease is held.
     ///
     /// # Errors
-    /// When the lease is lost, or the certificates cannot be kept. The process must end then.
+    /// When the lease is lost, the gateway's authority was replaced, or a worker ended. The process must end then.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
         let Options { namespace, identity, lease, .. } = &self.options;
         let mut candidate =
             Candidate::new(self.client.clone(), self.writer.clone(), namespace, LEASE_NAME, identity, *lease);
         // Standing by is all that is asked of an operator which does not lead.
         self.readiness.ready();
-        tokio::select! {
-            () = candidate.acquire() => {}
+        let held = tokio::select! {
+            held = candidate.acquire() => held,
             () = stop.cancelled() => return Ok(()),
-        }
+        };
         self.metrics.leading(true);
         tracing::info!(identity, "leading");
         let ended = tokio::select! {
-            () = candidate.hold() => Err(Error::LeaseLost),
+            () = candidate.hold(held) => Err(Error::LeaseLost),
             led = self.lead(stop.clone()) => led,
         };
         self.metrics.leading(false);
@@ -164,15 +167,21 @@ impl Operator {
             () = stop.cancelled() => return Ok(()),
         };
         let context = Arc::new(self.context(ca));
+        self.readiness.not_ready("the watches are not complete");
         let mut watches = sources::start(&context, &self.options);
         tokio::select! {
             () = watches.synced() => {}
             () = stop.cancelled() => return Ok(()),
         }
+        self.readiness.ready();
         tracing::info!(sessions = context.sessions.len(), pods = context.pods.len(), "watching");
-        let workers = start_workers(&context);
+        let mut workers = start_workers(&context);
+        if let Err(error) = sources::sweep(&context, &self.options).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "finished Sessions could not be looked through");
+        }
         let ended = tokio::select! {
             () = self.keep_house(&context, trust) => Err(Error::AuthorityReplaced),
+            _ = workers.join_next() => Err(Error::WorkerEnded),
             () = stop.cancelled() => Ok(()),
         };
         drain(&context, workers).await;
@@ -184,7 +193,6 @@ impl Operator {
         loop {
             match trust.ensure(self.clock.now()).await {
                 Ok(ca) => {
-                    self.readiness.ready();
                     return ca;
                 }
                 Err(error) => {

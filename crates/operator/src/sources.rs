@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use drover_api::{
     Session,
-    names::{FRAMEWORKS_CONFIG_MAP, label},
+    names::{FRAMEWORKS_CONFIG_MAP, annotation::OUTCOME, label},
     state::Phase,
 };
 use drover_k8s::{
     cache::{Cache, Item, Key, Version},
+    decoded::Decoded,
     queue::Lane,
     watch::{Signal, feed},
 };
@@ -17,7 +18,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{ConfigMap, Pod},
 };
-use kube::{Api, Resource, runtime::watcher};
+use kube::{Api, Resource, ResourceExt, api::ListParams, runtime::watcher};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{Options, run::Context};
@@ -69,7 +70,7 @@ fn config() -> watcher::Config {
 }
 
 /// Sessions that are not finished. One that leaves the selection is told as vanished, and read when it is looked at.
-async fn watch_sessions(context: Arc<Context>, api: Api<Session>, synced: watch::Sender<bool>) {
+async fn watch_sessions(context: Arc<Context>, api: Api<Decoded<Session>>, synced: watch::Sender<bool>) {
     let unfinished = format!("status.phase!={:?},status.phase!={:?}", Phase::Succeeded, Phase::Failed);
     let tell = |signal| match signal {
         Signal::Changed(key) => {
@@ -94,6 +95,9 @@ fn is_new(sessions: &Cache<Session>, key: &Key) -> bool {
 pub(crate) fn session_item(mut session: Session) -> Option<Item<Session>> {
     let meta = session.meta_mut();
     meta.managed_fields = None;
+    meta.labels = None;
+    // kubectl keeps the whole manifest in an annotation, the prompt in it.
+    meta.annotations = meta.annotations.take().map(|all| all.into_iter().filter(|(name, _)| name == OUTCOME).collect());
     let version = Version::read(meta.resource_version.as_deref());
     let group = Key { namespace: meta.namespace.as_deref()?.into(), name: meta.name.as_deref()?.into() };
     session.spec.prompt = String::new();
@@ -101,12 +105,36 @@ pub(crate) fn session_item(mut session: Session) -> Option<Item<Session>> {
     Some(Item { group, name, version, value: Arc::new(session) })
 }
 
-async fn watch_pods(context: Arc<Context>, api: Api<Pod>, synced: watch::Sender<bool>) {
+async fn watch_pods(context: Arc<Context>, api: Api<Decoded<Pod>>, synced: watch::Sender<bool>) {
     let tell = |signal| match signal {
         Signal::Changed(key) | Signal::Vanished(key) => context.queue.add(key, Lane::Later),
         Signal::Synced => drop(synced.send_replace(true)),
     };
     feed(api, config().labels(label::SESSION), &context.pods, |pod: Pod| pod_item(&pod), tell).await;
+}
+
+/// Looks once more at every finished Session whose outcome was not noted: the operator died before it could be, or was
+/// down when the pod went.
+pub(crate) async fn sweep(context: &Context, options: &Options) -> Result<(), kube::Error> {
+    let sessions: Api<Session> = scoped(context, options.watch_namespace.as_deref());
+    for phase in [Phase::Succeeded, Phase::Failed] {
+        let mut params = ListParams::default().fields(&format!("status.phase={phase:?}")).limit(PAGE);
+        loop {
+            let page = sessions.list_metadata(&params).await?;
+            for session in &page.items {
+                let namespace = session.namespace().unwrap_or_default();
+                if !session.annotations().contains_key(OUTCOME) {
+                    let key = Key { namespace: namespace.into(), name: session.name_any().into() };
+                    context.queue.add(key, Lane::Later);
+                }
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The cache's item of a runner pod.

@@ -9,5 +9,6 @@ pub mod frameworks;
 pub mod run;
 pub mod session;
 pub mod settings;
+pub mod time;
 
 pub use settings::Settings;

@@ -27,11 +27,14 @@ pub const DEFAULT_USER: i64 = 65532;
 pub const GRACE_SECONDS: i64 = 120;
 /// How long after the agent's end the last report is waited for.
 pub const REPORT_PATIENCE: Duration = Duration::from_secs(130);
-/// By how much the kubelet's deadline for a pod exceeds the Session's `timeout`, which `exec` itself keeps.
-pub const DEADLINE_MARGIN_SECONDS: i64 = 120;
+/// By how much the kubelet's deadline for a pod exceeds the Session's `timeout`, which `exec` itself keeps: the kubelet
+/// counts from before it fetches images, which may take half an hour, and ends with the uploads.
+pub const DEADLINE_MARGIN_SECONDS: i64 = 1920;
 /// How long an agent's pod stays bound to a node that does not answer, in seconds.
 pub const NODE_PATIENCE_SECONDS: i64 = 60;
-/// When to try again what the API server refuses for now.
+/// How soon at the earliest, and how late at the latest, to try again what the API server refuses for now.
 pub const REFUSED_RETRY: Duration = Duration::from_secs(30);
+/// See [`REFUSED_RETRY`].
+pub const LONGEST_REFUSED_RETRY: Duration = Duration::from_secs(600);
 /// The longest `status.message`, in bytes.
 pub const MAX_MESSAGE: usize = 1024;

@@ -41,13 +41,15 @@ struct State {
     log: Mutex<Vec<String>>,
     died: Notify,
     dead: AtomicBool,
+    leases_held: AtomicBool,
     watches: watch::Sender<Watches>,
 }
 
 /// What happens to what watches bring.
 #[derive(Clone, Copy, Debug, Default)]
 struct Watches {
-    held: bool,
+    /// The plural of the kind whose watches are held back.
+    held: Option<&'static str>,
     cuts: u32,
 }
 
@@ -65,6 +67,7 @@ impl Faults {
             log: Mutex::default(),
             died: Notify::new(),
             dead: AtomicBool::new(false),
+            leases_held: AtomicBool::new(false),
             watches: watch::Sender::new(Watches::default()),
         }))
     }
@@ -75,9 +78,28 @@ impl Faults {
         self.0.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on what watches bring is held back, and caches grow stale, until it is said again with `false`.
-    pub fn hold_watches(&self, held: bool) {
-        self.0.watches.send_modify(|watches| watches.held = held);
+    /// From now on what watches of one kind bring is held back, so that its cache grows stale; `None` lets it go on.
+    pub fn hold_watches(&self, plural: Option<&'static str>) {
+        self.0.watches.send_modify(|watches| watches.held = plural);
+    }
+
+    /// From now on no lease is read or written; it runs out while the operator works on.
+    pub fn hold_leases(&self) {
+        self.0.leases_held.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the write that the fault is for was tried.
+    #[must_use]
+    pub fn hit(&self) -> bool {
+        let writes = self.0.writes.load(Ordering::SeqCst);
+        match self.0.fault {
+            Fault::None => true,
+            Fault::DieBefore(number)
+            | Fault::DieAfter(number)
+            | Fault::Conflict(number)
+            | Fault::LoseAnswer(number)
+            | Fault::Unavailable(number) => writes >= number,
+        }
     }
 
     /// Ends every watch connection that is open.
@@ -143,8 +165,12 @@ where
     fn call(&mut self, request: Request<Body>) -> Answer {
         let faults = self.faults.clone();
         if request.uri().query().is_some_and(|query| query.contains("watch=")) {
+            let plural = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
             let answer = self.inner.call(request);
-            return Box::pin(async move { Ok(answer.await?.map(|body| faults.watched(body))) });
+            return Box::pin(async move { Ok(answer.await?.map(|body| faults.watched(plural, body))) });
+        }
+        if faults.0.leases_held.load(Ordering::SeqCst) && request.uri().path().contains("/leases") {
+            return Box::pin(std::future::pending());
         }
         let number = faults.number(&request);
         let hit = |wanted: usize| number == Some(wanted);
@@ -179,16 +205,16 @@ where
 
 impl Faults {
     /// The body of a watch, held back or cut off as this fault says.
-    fn watched(&self, body: Box<DynBody>) -> Box<DynBody> {
+    fn watched(&self, plural: String, body: Box<DynBody>) -> Box<DynBody> {
         let mut watches = self.0.watches.subscribe();
         let cuts = watches.borrow_and_update().cuts;
-        let frames = stream::unfold((body, watches), move |(mut body, mut watches)| async move {
+        let frames = stream::unfold((body, watches, plural), move |(mut body, mut watches, plural)| async move {
             let frame = tokio::select! {
                 frame = body.frame() => frame?,
                 _ = watches.wait_for(|now| now.cuts != cuts) => return None,
             };
-            watches.wait_for(|now| !now.held || now.cuts != cuts).await.ok()?;
-            Some((frame, (body, watches)))
+            watches.wait_for(|now| now.held != Some(plural.as_str()) || now.cuts != cuts).await.ok()?;
+            Some((frame, (body, watches, plural)))
         });
         Box::new(StreamBody::new(Box::pin(frames)))
     }

@@ -41,12 +41,15 @@ async fn accepted() -> Result<()> {
         json!({ "timeout": "744h" }),
         json!({ "artifacts": ["out/*.txt", "**/*.log", "{a,b}/c..d"] }),
         json!({ "pod": { "resources": { "requests": { "cpu": 1 }, "limits": { "memory": "2Gi", "cpu": "500m" } } } }),
+        json!({ "pod": { "resources": { "limits": { "memory": 4_294_967_296_i64 } } } }),
         json!({ "pod": { "env": [{ "name": "A", "value": "$(HOME)" }, { "name": "_b2" }] } }),
         json!({ "pod": { "nodeSelector": { "disk": "ssd" }, "tolerations": [{ "key": "gpu", "operator": "Exists" }] } }),
     ];
     for row in rows {
         let made = sessions(&client, &namespace).create(&PostParams::default(), &session(&spec(row.clone()))).await;
         assert!(made.is_ok(), "{row}: {made:?}");
+        let kept = serde_json::to_value(made?)?;
+        assert!(serde_json::from_value::<drover_api::Session>(kept).is_ok(), "{row} is accepted and cannot be read");
     }
     Ok(())
 }
@@ -83,6 +86,10 @@ async fn refused() -> Result<()> {
         (
             json!({ "pod": { "env": [{ "name": "A" }, { "name": "A" }] } }),
             "spec.pod.env[1]: Duplicate value: {\"name\":\"A\"}",
+        ),
+        (
+            json!({ "pod": { "env": (0..9).map(|n| json!({ "name": format!("A{n}"), "value": "x".repeat(4096) })).collect::<Vec<_>>() } }),
+            "the values of env may have at most 32768 characters in all",
         ),
         (
             json!({ "pod": { "resources": { "limits": { "memory": "much" } } } }),

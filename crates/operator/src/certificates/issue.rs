@@ -1,5 +1,7 @@
 //! Makes and reads certificates. Nothing is stored here.
 
+use std::net::IpAddr;
+
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -70,9 +72,22 @@ fn covers(leaf: &X509Certificate<'_>, names: &[String]) -> bool {
     let alternative = leaf.subject_alternative_name().ok().flatten();
     let has = |name: &String| {
         let all = alternative.iter().flat_map(|extension| &extension.value.general_names);
-        all.into_iter().any(|general| matches!(general, GeneralName::DNSName(dns) if dns == name))
+        all.into_iter().any(|general| is_named(general, name))
     };
     names.iter().all(has)
+}
+
+/// Whether a name of the certificate is this one, a DNS name or an IP address.
+fn is_named(general: &GeneralName<'_>, name: &str) -> bool {
+    match general {
+        GeneralName::DNSName(dns) => *dns == name,
+        GeneralName::IPAddress(octets) => match name.parse() {
+            Ok(IpAddr::V4(address)) => address.octets() == **octets,
+            Ok(IpAddr::V6(address)) => address.octets() == **octets,
+            Err(_) => false,
+        },
+        _ => false,
+    }
 }
 
 fn read<T>(pem: &str, with: impl FnOnce(&X509Certificate<'_>) -> Option<T>) -> Option<T> {

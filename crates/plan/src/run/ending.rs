@@ -55,13 +55,19 @@ fn agent_ending(pod: &RunnerPod, exit_code: i32, reason: &str, message: &str) ->
     if reason == "OOMKilled" {
         return (Reason::OutOfMemory, out_of_memory());
     }
-    if pod.deleting {
+    if deleted_while_running(pod) {
         return (Reason::PodDeleted, format!("The pod {} was deleted while the agent ran.", pod.name));
     }
     if let Some(said) = exec_said(message) {
         return said;
     }
     (Reason::NonZeroExit, format!("The agent ended with exit code {exit_code}."))
+}
+
+/// Whether the pod's deletion was asked for before its agent ended; one that had ended already is just cleaned up.
+fn deleted_while_running(pod: &RunnerPod) -> bool {
+    let Agent::Ended { finished_at: Some(ended), .. } = &pod.agent else { return pod.deleting };
+    pod.deletion_asked.is_some_and(|asked| asked <= *ended)
 }
 
 /// What `exec` left behind, as far as it may judge: the agent runs in the same container and could write it, too.
@@ -87,11 +93,8 @@ fn without_agent(pod: &RunnerPod) -> Ending {
         if pod.deleting {
             (Reason::PodDeleted, format!("The pod {} was deleted before the agent ended.", pod.name))
         } else {
-            let (reason, message) = pod.failure.clone().unwrap_or_default();
-            (
-                Reason::PodFailed,
-                format!("The pod {} ended before its agent: {reason} {message}", pod.name).trim_end().to_owned(),
-            )
+            let why = pod.failure.as_ref().map(|(reason, message)| format!(": {reason} {message}"));
+            (Reason::PodFailed, format!("The pod {} ended before its agent{}", pod.name, why.unwrap_or(".".to_owned())))
         }
     });
     Ending { phase: Phase::Failed, reason, message, exit_code: None, started_at: None, finished_at: None }

@@ -11,5 +11,5 @@ pub fn orphan(pod: &RunnerPod) -> Option<Step> {
         return Some(Step::DeletePod(target()));
     }
     let finalizer = pod.held.filter(|_| pod.stopped())?;
-    Some(Step::ReleasePod { pod: target(), finalizer, finished_at: None })
+    Some(Step::ReleasePod { pod: target(), finalizer })
 }

@@ -6,7 +6,7 @@ use drover_api::{
     names::{POD_FINALIZER, annotation, container, label},
     report::Report,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -33,10 +33,10 @@ pub struct RunnerPod {
     pub created: Option<Timestamp>,
     /// Its deletion was asked for.
     pub deleting: bool,
+    /// When that was.
+    pub deletion_asked: Option<Timestamp>,
     /// Drover's finalizer is on it: its place among the finalizers.
     pub held: Option<usize>,
-    /// The end of its Session is recorded, since when.
-    pub finished_at: Option<Timestamp>,
     /// The node it was given.
     pub node: Option<Arc<str>>,
     /// Why no node was found.
@@ -97,8 +97,8 @@ impl RunnerPod {
             generation: annotation(meta, annotation::GENERATION)?.parse().ok()?,
             created: meta.creation_timestamp.as_ref().map(|t| t.0),
             deleting: meta.deletion_timestamp.is_some(),
+            deletion_asked: deletion_asked(meta),
             held: meta.finalizers.iter().flatten().position(|f| f == POD_FINALIZER),
-            finished_at: annotation(meta, annotation::FINISHED_AT).and_then(|t| t.parse().ok()),
             node: pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).map(Into::into),
             unschedulable: status.and_then(unschedulable),
             waiting: status.and_then(waiting),
@@ -115,6 +115,12 @@ impl RunnerPod {
     pub fn stopped(&self) -> bool {
         self.terminal || (self.deleting && self.node.is_none())
     }
+}
+
+/// When the pod's deletion was asked for; `deletionTimestamp` is when its grace is over.
+fn deletion_asked(meta: &ObjectMeta) -> Option<Timestamp> {
+    let grace = SignedDuration::from_secs(meta.deletion_grace_period_seconds.unwrap_or_default());
+    meta.deletion_timestamp.as_ref()?.0.checked_sub(grace).ok()
 }
 
 fn label<'a>(meta: &'a ObjectMeta, name: &str) -> Option<&'a str> {

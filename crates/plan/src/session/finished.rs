@@ -5,20 +5,20 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Observed, Plan, PodTarget, Step, Waiting, plan::is_of};
-use crate::{run::orphan::orphan, settings::Settings};
+use crate::{run::orphan::orphan, settings::Settings, time::after};
 
 /// Lets the pod go, keeps it for the retention time, then notes the outcome and deletes it.
 pub(super) fn finished(observed: &Observed<'_>, current: SessionStatus, settings: &Settings, now: Timestamp) -> Plan {
     let finished_at = current.finished_at.as_ref().map_or(now, |t| t.0);
-    let due = finished_at + settings.pod_retention;
+    let due = after(finished_at, settings.pod_retention);
     let mut steps = Vec::new();
     let mut kept = false;
     for pod in observed.pods {
         if !is_of(observed.session, pod) {
             steps.extend(orphan(pod));
         } else if let Some(finalizer) = pod.held {
-            steps.push(Step::ReleasePod { pod: PodTarget::of(pod), finalizer, finished_at: Some(finished_at) });
-            kept = true;
+            steps.push(Step::ReleasePod { pod: PodTarget::of(pod), finalizer });
+            kept = !pod.deleting;
         } else if !pod.deleting && now < due {
             kept = true;
         } else if !pod.deleting {

@@ -64,14 +64,12 @@ pub enum Step {
     CreatePod(Box<Pod>),
     /// Note on the Session how it ended.
     RecordOutcome(String),
-    /// Take Drover's finalizer off a pod, and note when its Session ended.
+    /// Take Drover's finalizer off a pod.
     ReleasePod {
         /// The pod.
         pod: PodTarget,
         /// Where the finalizer stands among the pod's finalizers.
         finalizer: usize,
-        /// When its Session ended, where it did.
-        finished_at: Option<Timestamp>,
     },
     /// Delete a pod.
     DeletePod(PodTarget),

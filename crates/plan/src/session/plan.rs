@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use drover_api::names::annotation;
-use drover_api::{Session, SessionStatus, framework::Framework, state::Outcome, state::Reason};
+use drover_api::{Session, SessionStatus, framework::Framework, state::Outcome, state::Phase, state::Reason};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Admission, Observed, Plan, Step, Waiting, finished::finished, status};
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     frameworks::Lookup,
     run::{Agent, RunnerPod, ending, orphan::orphan},
     settings::{REPORT_PATIENCE, Settings},
+    time::after,
 };
 
 /// The only try there is: nothing is retried yet.
@@ -27,7 +29,7 @@ pub fn plan(observed: &Observed<'_>, settings: &Settings, now: Timestamp) -> Pla
     if current.phase.is_finished() {
         return finished(observed, current, settings, now);
     }
-    if let Some(outcome) = restored(session, &current) {
+    if let Some(outcome) = restored(session, &current, now) {
         let ended = status::restored(session, current, &outcome, now);
         return Plan::steps(ended, strangers);
     }
@@ -66,18 +68,17 @@ fn own_pod<'a>(observed: &Observed<'a>) -> Option<&'a Arc<RunnerPod>> {
 }
 
 /// How a Session ended that was put back from a backup, where status is lost and annotations are kept.
-fn restored(session: &Session, current: &SessionStatus) -> Option<Outcome> {
+fn restored(session: &Session, current: &SessionStatus, now: Timestamp) -> Option<Outcome> {
     let unseen = current.observed_generation.is_none_or(|seen| seen < 0);
     let text = session.metadata.annotations.as_ref()?.get(annotation::OUTCOME)?;
     if !unseen {
         return None;
     }
-    let unreadable = Outcome {
-        phase: drover_api::state::Phase::Failed,
-        reason: Reason::Restored,
-        finished_at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH),
-    };
-    Some(serde_json::from_str(text).unwrap_or(unreadable))
+    let readable = serde_json::from_str::<Outcome>(text).ok().filter(|outcome| outcome.phase.is_finished());
+    let unreadable = Outcome { phase: Phase::Failed, reason: Reason::Restored, finished_at: Time(now) };
+    let mut outcome = readable.unwrap_or(unreadable);
+    outcome.finished_at = Time(outcome.finished_at.0.min(now));
+    Some(outcome)
 }
 
 fn without_pod(observed: &Observed<'_>, current: SessionStatus, settings: &Settings, now: Timestamp) -> Plan {
@@ -137,7 +138,7 @@ fn create(
         steps.push(Step::CreateServiceAccount);
     }
     steps.push(Step::CreatePod(Box::new(build::pod(recipe))));
-    let wake = now + settings.status_delay;
+    let wake = after(now, settings.status_delay);
     Plan { steps, status: current, wake: Some(wake), waiting: Some(Waiting::PodStart) }
 }
 
@@ -165,7 +166,7 @@ fn with_pod(
 /// A pod whose agent does not run yet. A new Session's status waits a moment, because most pods start within it and
 /// one write then tells both.
 fn starting(session: &Session, current: SessionStatus, pod: &RunnerPod, settings: &Settings, now: Timestamp) -> Plan {
-    let due = pod.created.unwrap_or(now) + settings.status_delay;
+    let due = after(pod.created.unwrap_or(now), settings.status_delay);
     if now < due {
         return Plan::wait(current, Waiting::PodStart, Some(due));
     }
@@ -175,7 +176,7 @@ fn starting(session: &Session, current: SessionStatus, pod: &RunnerPod, settings
 /// A run that is over. Its end is recorded when the broker has said its last word, or nobody is left to say it.
 fn ended(session: &Session, current: SessionStatus, pod: &RunnerPod, end: &crate::run::Ending, now: Timestamp) -> Plan {
     let said = pod.report.as_ref().is_some_and(|report| report.last);
-    let patience = end.finished_at.unwrap_or(now) + REPORT_PATIENCE;
+    let patience = after(end.finished_at.unwrap_or(now), REPORT_PATIENCE);
     if !said && !pod.broker_ended && !pod.stopped() && now < patience {
         return Plan::wait(current, Waiting::Report, Some(patience));
     }

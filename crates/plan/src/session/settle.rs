@@ -1,12 +1,16 @@
 //! What became of a plan's steps.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use drover_api::{Session, SessionStatus, state::Reason};
 use jiff::Timestamp;
 
 use super::{Plan, status};
-use crate::{run::RunnerPod, settings::REFUSED_RETRY};
+use crate::{
+    run::RunnerPod,
+    settings::{LONGEST_REFUSED_RETRY, REFUSED_RETRY},
+    time::after,
+};
 
 /// What a step met with. Only answers that the API server meant are receipts; a call that did not get through is an
 /// error of the caller's and is tried again.
@@ -20,15 +24,12 @@ pub enum Receipt {
     NameTaken(String),
     /// The API server refuses the object.
     Refused {
-        /// Its status code.
-        code: u16,
+        /// It can never be accepted as it is written: fields of it are not valid.
+        for_good: bool,
         /// Its words.
         message: String,
     },
 }
-
-/// The code of an object that can never be accepted as it is.
-const UNPROCESSABLE: u16 = 422;
 
 impl Plan {
     /// The status that is true after the steps met with `receipts`, and when to look again.
@@ -42,15 +43,24 @@ impl Plan {
                 );
                 (status::failed(session, current(), Reason::PodNameTaken, &message, now), None)
             }
-            Some(Receipt::Refused { code: UNPROCESSABLE, message }) => {
+            Some(Receipt::Refused { for_good: true, message }) => {
                 let message = format!("The API server refuses the Session's pod as it is written: {message}");
                 (status::failed(session, current(), Reason::InvalidPod, &message, now), None)
             }
-            Some(Receipt::Refused { message, .. }) => {
+            Some(Receipt::Refused { for_good: false, message }) => {
                 let message = format!("The API server refuses the Session's pod for now; it is tried again: {message}");
-                (status::refused(session, current(), &message, now), Some(now + REFUSED_RETRY))
+                (status::refused(session, current(), &message, now), Some(after(now, pause(session, now))))
             }
             Some(Receipt::Done | Receipt::Pod(_)) | None => (self.status, self.wake),
         }
     }
+}
+
+/// How long to wait before what was refused is tried again: longer for a Session that has waited long, and a little
+/// different for each, so that many do not come together.
+fn pause(session: &Session, now: Timestamp) -> Duration {
+    let created = session.metadata.creation_timestamp.as_ref().map_or(now, |created| created.0);
+    let waited = Duration::try_from(now.duration_since(created)).unwrap_or_default();
+    let spread = session.metadata.uid.iter().flat_map(|uid| uid.bytes()).map(u32::from).sum::<u32>() % 25;
+    (waited / 4).clamp(REFUSED_RETRY, LONGEST_REFUSED_RETRY) * (100 + spread) / 100
 }

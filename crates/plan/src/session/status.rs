@@ -60,10 +60,17 @@ pub(super) fn not_accepted(
 /// The pod is there, the agent does not run yet.
 pub(super) fn starting(session: &Session, status: SessionStatus, pod: &RunnerPod, now: Timestamp) -> SessionStatus {
     let (reason, message) = why_not_started(pod);
+    let message = steady(&status, reason, message);
     let mut status = at(session, status, Phase::Pending, reason, &message);
     refer(&mut status, pod);
     conditions(session, &mut status, now).accepted().set(condition::COMPLETE, Is::False, &reason.to_string(), &message);
     status
+}
+
+/// Words that stay while the reason does: those of registries, quotas and kubelets change with each try.
+fn steady(before: &SessionStatus, reason: Reason, message: String) -> String {
+    let stays = matches!(reason, Reason::ImagePullFailed | Reason::PodRefused) && before.reason == Some(reason);
+    before.message.clone().filter(|_| stays).unwrap_or(message)
 }
 
 fn why_not_started(pod: &RunnerPod) -> (Reason, String) {
@@ -176,9 +183,10 @@ pub(super) fn restored(session: &Session, status: SessionStatus, outcome: &Outco
 
 /// The API server refuses the pod for now.
 pub(super) fn refused(session: &Session, status: SessionStatus, message: &str, now: Timestamp) -> SessionStatus {
-    let mut status = at(session, status, Phase::Pending, Reason::PodRefused, message);
+    let message = steady(&status, Reason::PodRefused, bounded(message, MAX_MESSAGE));
+    let mut status = at(session, status, Phase::Pending, Reason::PodRefused, &message);
     let reason = Reason::PodRefused.to_string();
-    conditions(session, &mut status, now).accepted().set(condition::COMPLETE, Is::False, &reason, message);
+    conditions(session, &mut status, now).accepted().set(condition::COMPLETE, Is::False, &reason, &message);
     status
 }
 
@@ -194,7 +202,12 @@ fn finish(
     status.finished_at = Some(Time(now));
     let word = reason.to_string();
     let mut conditions = conditions(session, &mut status, now);
-    conditions.accepted().set(condition::COMPLETE, Is::True, &word, message);
+    match reason {
+        Reason::InvalidPod => conditions.set(condition::ACCEPTED, Is::False, &word, message),
+        Reason::Restored => &mut conditions,
+        _ => conditions.accepted(),
+    };
+    conditions.set(condition::COMPLETE, Is::True, &word, message);
     if phase == Phase::Failed {
         conditions.set(condition::STALLED, Is::True, &word, message);
     }

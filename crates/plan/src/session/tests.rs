@@ -312,6 +312,43 @@ fn an_accepted_run_goes_on_when_its_framework_is_taken_away() {
     assert_eq!(plan(&observed, &settings(), now()).status.phase, Phase::Running);
 }
 
+#[test]
+fn a_pod_that_is_deleted_after_its_agent_ended_tells_of_the_agent() {
+    let deleted = |asked: u64| {
+        let mut pod = on_node("Failed", terminated(3, "Error", ""), running());
+        pod.metadata.deletion_timestamp = Some(Time(later(asked + 120)));
+        pod.metadata.deletion_grace_period_seconds = Some(120);
+        reason_of(&pod).1
+    };
+    assert_eq!(deleted(6), Some(Reason::NonZeroExit), "the agent ended at 5");
+    assert_eq!(deleted(3), Some(Reason::PodDeleted));
+}
+
+#[test]
+fn an_outcome_that_cannot_be_is_not_believed_and_nothing_runs_again() {
+    for outcome in [
+        r#"{"phase":"Running","reason":"Completed","finishedAt":"2026-01-01T00:00:00Z"}"#,
+        r#"{"phase":"Failed","reason":"Completed","finishedAt":"9999-12-30T22:00:00Z"}"#,
+        "",
+    ] {
+        let mut session = session();
+        session.metadata.annotations = Some([(annotation::OUTCOME.to_owned(), outcome.to_owned())].into());
+        let plan = plan_at(&session, &[], now());
+        assert_eq!((plan.status.phase, plan.steps.len()), (Phase::Failed, 0), "{outcome}");
+        assert_eq!(plan.status.finished_at, Some(Time(now())));
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_fetched_is_told_once() {
+    let waiting = |reason: &str| -> ContainerState {
+        serde_json::from_value(serde_json::json!({ "waiting": { "reason": reason, "message": reason } })).unwrap()
+    };
+    let first = status_with(&on_node("Pending", waiting("ErrImagePull"), running()));
+    let again = view(&on_node("Pending", waiting("ImagePullBackOff"), running()));
+    assert_eq!(plan_at(&with_status(first.clone()), &again, later(20)).status, first);
+}
+
 fn finished_session() -> Session {
     let pod =
         reported(on_node("Succeeded", terminated(0, "Completed", ""), terminated(0, "Completed", "")), &last_report());
@@ -362,11 +399,12 @@ fn a_pod_of_a_namesake_is_stopped_then_let_go() {
 fn what_the_api_server_refuses_is_told_and_tried_again_or_not() {
     let session = session();
     let settle = |receipt| plan_at(&session, &[], now()).settle(&session, &[receipt], now());
-    let refused = |code| Receipt::Refused { code, message: "exceeded quota: pods".to_owned() };
-    let (quota, again) = settle(refused(403));
-    assert_eq!((quota.phase, quota.reason, again), (Phase::Pending, Some(Reason::PodRefused), Some(later(30))));
+    let refused = |for_good| Receipt::Refused { for_good, message: "exceeded quota: pods".to_owned() };
+    let (quota, again) = settle(refused(false));
+    assert_eq!((quota.phase, quota.reason), (Phase::Pending, Some(Reason::PodRefused)));
+    assert!(again.is_some_and(|at| at >= later(30) && at < later(38)), "{again:?}");
     assert!(quota.message.unwrap().contains("exceeded quota"));
-    let (invalid, again) = settle(refused(422));
+    let (invalid, again) = settle(refused(true));
     assert_eq!((invalid.phase, invalid.reason, again), (Phase::Failed, Some(Reason::InvalidPod), None));
     let (taken, _) = settle(Receipt::NameTaken("drover-run-x".to_owned()));
     assert_eq!((taken.phase, taken.reason), (Phase::Failed, Some(Reason::PodNameTaken)));
@@ -408,6 +446,23 @@ prop_compose! {
 }
 
 proptest! {
+    #[test]
+    fn no_time_is_too_late(pod in pods(), at in prop::sample::select(vec![Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX])) {
+        let mut extreme = pod;
+        extreme.metadata.creation_timestamp = Some(Time(at));
+        extreme.metadata.deletion_timestamp = extreme.metadata.deletion_timestamp.map(|_| Time(at));
+        let mut finished = finished_session();
+        finished.status.as_mut().unwrap().finished_at = Some(Time(at));
+        for session in [session(), finished] {
+            for now in [Timestamp::MIN, now(), Timestamp::MAX] {
+                let plan = plan_at(&session, &view(&extreme), now);
+                let refused = Receipt::Refused { for_good: false, message: String::new() };
+                let (status, _) = plan.settle(&session, &[refused], now);
+                prop_assert!(status.observed_generation.is_some());
+            }
+        }
+    }
+
     #[test]
     fn planning_again_after_the_status_was_written_writes_it_no_more(pod in pods(), seconds in 0u64..1000) {
         let pods = view(&pod);

@@ -3,9 +3,16 @@
 
 use anyhow::{Context, Result, ensure};
 use drover_api::state::{Phase, Reason};
-use drover_suite::{faults::Fault, kubelet::Script, world::World};
+use drover_suite::{
+    faults::Fault,
+    kubelet::Script,
+    world::{World, phase},
+};
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::ResourceExt;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, PostParams},
+};
 
 /// How many rows run at once.
 const AT_ONCE: usize = 6;
@@ -35,7 +42,72 @@ async fn life(fault: Fault) -> Result<Vec<String>> {
         check(&world).await?;
         first.stop().await?;
     }
+    ensure!(faults.hit(), "the life had no such write");
     Ok(faults.writes())
+}
+
+/// An operator dies at each write of a life in which the Session is deleted while it runs; nothing is left.
+async fn deleted_life(fault: Fault) -> Result<Vec<String>> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let first = world.operator("operator", fault).await?;
+    world.session("row").await?;
+    let faults = first.faults.clone();
+    let running = |session: &drover_api::Session| phase(session) == Phase::Running;
+    tokio::select! {
+        () = faults.death() => {}
+        session = world.until("row", running) => drop(session?),
+    }
+    world.sessions().delete("row", &DeleteParams::default()).await?;
+    tokio::select! {
+        () = faults.death() => {}
+        pods = world.until_pods(<[_]>::is_empty) => drop(pods?),
+    }
+    first.kill().await;
+    let second = world.operator("operator", Fault::None).await?;
+    world.until_pods(<[_]>::is_empty).await?;
+    second.stop().await?;
+    Ok(faults.writes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dying_while_a_session_is_deleted() -> Result<()> {
+    let writes = deleted_life(Fault::None).await?;
+    for number in 1..=writes.len() {
+        let at = |fault| async move { deleted_life(fault).await.with_context(|| format!("{fault:?}")) };
+        futures::try_join!(at(Fault::DieBefore(number)), at(Fault::DieAfter(number)))?;
+    }
+    Ok(())
+}
+
+/// An operator dies at each write of a Session whose pod is never accepted; its outcome is noted all the same.
+async fn invalid_life(fault: Fault) -> Result<Vec<String>> {
+    let world = World::new(Script::default()).await?;
+    let first = world.operator("operator", fault).await?;
+    let spec = serde_json::json!({ "prompt": "true", "pod": { "tolerations": [{ "operator": "Sometimes" }] } });
+    let session = serde_json::from_value(serde_json::json!({ "metadata": { "name": "row" }, "spec": spec }))?;
+    world.sessions().create(&PostParams::default(), &session).await?;
+    let noted = |session: &drover_api::Session| session.annotations().contains_key("drover.dev/outcome");
+    let faults = first.faults.clone();
+    tokio::select! {
+        () = faults.death() => {}
+        session = world.until("row", noted) => drop(session?),
+    }
+    first.kill().await;
+    let second = world.operator("operator", Fault::None).await?;
+    let session = world.until("row", noted).await?;
+    ensure!(phase(&session) == Phase::Failed, "{:?}", session.status);
+    second.stop().await?;
+    Ok(faults.writes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dying_while_a_pod_is_refused_for_good() -> Result<()> {
+    let writes = invalid_life(Fault::None).await?;
+    for number in 1..=writes.len() {
+        let at = |fault| async move { invalid_life(fault).await.with_context(|| format!("{fault:?}")) };
+        futures::try_join!(at(Fault::DieBefore(number)), at(Fault::DieAfter(number)))?;
+    }
+    Ok(())
 }
 
 /// The right end, one pod, the same artifact, nothing left.

@@ -5,7 +5,7 @@ use drover_api::state::{Phase, Reason};
 use drover_suite::{
     faults::Fault,
     kubelet::Script,
-    world::{World, phase},
+    world::{Running, World, phase},
 };
 use kube::{ResourceExt, api::DeleteParams};
 
@@ -22,27 +22,48 @@ async fn watches_that_are_cut_come_back() -> Result<()> {
     Ok(())
 }
 
+/// How many pods the operator tried to make, and how many endings it tried to record.
+fn tries(operator: &Running) -> (usize, usize) {
+    let writes = operator.faults.writes();
+    let count = |start: &str, end: &str| writes.iter().filter(|w| w.starts_with(start) && w.ends_with(end)).count();
+    (count("POST", "/pods"), count("PATCH", "/status"))
+}
+
 #[tokio::test]
-async fn a_stale_cache_runs_nothing_twice() -> Result<()> {
+async fn a_stale_cache_of_sessions_runs_nothing_twice() -> Result<()> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let operator = world.operator("one", Fault::None).await?;
+    world.session("stale").await?;
+    world.until("stale", |s| phase(s) == Phase::Running).await?;
+    operator.faults.hold_watches(Some("sessions"));
+    world.kubelet.end_agents();
+    // Decided on a Session that has changed since: each write is refused, and planned again.
+    let session = world.ended("stale").await?;
+    assert_eq!((phase(&session), session.status.and_then(|s| s.attempt)), (Phase::Succeeded, Some(1)));
+    world.until_pods(|pods| pods.len() == 1 && pods[0].metadata.finalizers.is_none()).await.ok();
+    operator.faults.hold_watches(None);
+    world.reclaimed("stale").await?;
+    assert_eq!(tries(&operator).0, 1, "{:#?}", operator.faults.writes());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stale_cache_of_pods_runs_nothing_twice() -> Result<()> {
     let world = World::new(Script::default()).await?;
     let operator = world.operator("one", Fault::None).await?;
-    world.session("first").await?;
-    world.ended("first").await?;
-    operator.faults.hold_watches(true);
-    world.session("second").await?;
-    world.sessions().delete("first", &DeleteParams::default()).await?;
-    world.session("first").await?;
-    operator.faults.hold_watches(false);
-    let session = world.ended("second").await?;
+    world.session("warm").await?;
+    world.ended("warm").await?;
+    operator.faults.hold_watches(Some("pods"));
+    world.session("stale").await?;
+    world
+        .until_pods(|pods| pods.iter().filter(|pod| pod.labels()["drover.dev/session"] == "stale").count() == 1)
+        .await?;
+    // What the framework's change makes of every unfinished Session is decided without the pod's news.
+    world.frameworks(&[("shell", "{image: other, command: [a]}")]).await?;
+    operator.faults.hold_watches(None);
+    let session = world.ended("stale").await?;
     assert_eq!(session.status.and_then(|s| s.attempt), Some(1));
-    world.ended("first").await?;
-    let pods = world.runner_pods().await?;
-    let of = |name: &str| {
-        pods.iter()
-            .filter(|pod| pod.labels()["drover.dev/session"] == name && pod.metadata.deletion_timestamp.is_none())
-            .count()
-    };
-    assert!(of("second") == 1 && of("first") <= 1, "{} pods", pods.len());
+    assert_eq!(tries(&operator).0, 2, "one for each Session: {:#?}", operator.faults.writes());
     Ok(())
 }
 
@@ -89,11 +110,29 @@ async fn of_two_operators_one_works_and_the_other_takes_over() -> Result<()> {
     world.session("two").await?;
     world.until("two", |s| phase(s) == Phase::Running).await?;
     let second = world.operator("two", Fault::None).await?;
-    assert!(second.faults.writes().is_empty());
+    world.session("three").await?;
+    world.until("three", |s| phase(s) == Phase::Running).await?;
+    assert!(second.faults.writes().is_empty(), "who stands by writes nothing");
     first.kill().await;
     world.kubelet.end_agents();
     assert_eq!(phase(&world.ended("two").await?), Phase::Succeeded);
     world.reclaimed("two").await?;
+    second.stop().await
+}
+
+#[tokio::test]
+async fn an_operator_that_cannot_renew_its_lease_ends_and_another_goes_on() -> Result<()> {
+    let world = World::new(Script { endless: true, ..Script::default() }).await?;
+    let first = world.operator("one", Fault::None).await?;
+    world.session("overlap").await?;
+    world.until("overlap", |s| phase(s) == Phase::Running).await?;
+    let second = world.operator("two", Fault::None).await?;
+    first.faults.hold_leases();
+    world.kubelet.end_agents();
+    assert!(matches!(first.ends().await?, Err(drover_operator::Error::LeaseLost)));
+    assert_eq!(phase(&world.ended("overlap").await?), Phase::Succeeded);
+    world.reclaimed("overlap").await?;
+    assert_eq!(tries(&second).0, 0, "the second made no pod");
     second.stop().await
 }
 

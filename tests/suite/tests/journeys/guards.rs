@@ -6,7 +6,7 @@ use drover_api::{
     names::{POD_FINALIZER, annotation, label},
     state::{Phase, Reason},
 };
-use drover_suite::installed::{Answer, Role, Tenant, User};
+use drover_suite::installed::{Answer, Port, Role, Tenant, User, until};
 use k8s_openapi::api::{
     authentication::v1::TokenRequest,
     core::v1::{Pod, ServiceAccount},
@@ -15,6 +15,7 @@ use kube::{
     Api, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// A pod that restricted Pod Security takes.
@@ -77,7 +78,7 @@ async fn nobody_makes_a_pod_that_looks_like_a_run() -> Result<()> {
         (json!({ "name": "drover-run-x" }), "names that begin with drover-run-"),
         (json!({ "name": "x", "labels": { label::SESSION: "x" } }), "labels of a pod that begin with drover.dev/"),
         (
-            json!({ "name": "x", "annotations": { annotation::FINISHED_AT: "x" } }),
+            json!({ "name": "x", "annotations": { annotation::GENERATION: "2" } }),
             "annotations of a pod that begin with drover.dev/",
         ),
         (json!({ "name": "x", "annotations": { annotation::REPORT: "{}" } }), "written by Drover's gateway alone"),
@@ -159,6 +160,41 @@ async fn nobody_gets_a_token_for_the_gateway() -> Result<()> {
         assert!(refused.contains("tokens for the audience drover-gateway are for runner pods"), "{refused}");
     }
     run.ends_well().await
+}
+
+/// A kubelet requests tokens for whatever pod asks for them; the gateway takes only those of runner pods.
+#[tokio::test]
+async fn another_pod_has_a_token_for_the_gateway_and_gets_nothing() -> Result<()> {
+    let tenant = Tenant::new("borrowed").await?;
+    let admin = tenant.user(Role::Admin).await?;
+    // The first Session of a namespace brings the service account.
+    tenant.run("first", json!({ "prompt": "true" })).await?;
+    let mut container = container();
+    container["image"] = json!("drover.local/drover-shell:dev");
+    container["command"] = json!(["/bin/sleep", "3600"]);
+    container["securityContext"]["runAsUser"] = json!(65532);
+    container["volumeMounts"] = json!([{ "name": "token", "mountPath": "/token" }]);
+    let projection = json!({ "serviceAccountToken": { "audience": "drover-gateway", "path": "token" } });
+    let spec = json!({
+        "serviceAccountName": "drover-runner",
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+        "volumes": [{ "name": "token", "projected": { "sources": [projection] } }],
+    });
+    let pods: Api<Pod> = Api::namespaced(admin.client.clone(), &tenant.namespace);
+    let pod: Pod = serde_json::from_value(json!({ "metadata": { "name": "borrower" }, "spec": spec }))?;
+    pods.create(&PostParams::default(), &pod).await?;
+    let phase = |pod: Option<&Pod>| pod.and_then(|pod| pod.status.clone()?.phase).unwrap_or_default();
+    until(&pods, "borrower", |pod| phase(pod) == "Running").await?;
+    let token = admin.kubectl(&["exec", "borrower", "--", "/bin/cat", "/token/token"]).await?;
+    assert_eq!(token.code, 0, "{}", token.stderr);
+
+    let gateway = tenant.gateway(Port::Runner).await?;
+    for (method, path) in [(Method::GET, "/runner/v1/messages"), (Method::PUT, "/runner/v1/logs/1")] {
+        let answer = gateway.request(method, path, Some(&token.stdout)).body("{}").send().await?;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ fn names(names: &[&str]) -> Vec<String> {
 fn a_leaf_is_due_before_it_ends() {
     let now = at("2026-03-04T05:06:07Z");
     let authority = authority(now).unwrap();
-    let wanted = names(&["drover-gateway.drover-system.svc", "localhost"]);
+    let wanted = names(&["drover-gateway.drover-system.svc", "localhost", "10.0.0.5", "fd00::1"]);
     let leaf = leaf(&authority, &wanted, now).unwrap();
     assert!(is_usable(&leaf) && is_usable(&authority));
     assert_eq!(due(&leaf, &authority, &wanted), Some(at("2026-03-24T00:00:00Z")));

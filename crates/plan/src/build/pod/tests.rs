@@ -62,7 +62,7 @@ fn the_agent_sees_neither_token_nor_gateway() {
 #[test]
 fn the_deadline_leaves_exec_its_own() {
     let pod = pod_of(PodOverrides::default(), Some("10s"));
-    assert_eq!(pod.spec.as_ref().unwrap().active_deadline_seconds, Some(130));
+    assert_eq!(pod.spec.as_ref().unwrap().active_deadline_seconds, Some(1930));
     assert!(agent(&pod).command.unwrap().windows(2).any(|pair| pair == ["--timeout", "10"]));
 }
 
