@@ -8,8 +8,10 @@ use reqwest::Url;
 /// The places that a broker uses.
 #[derive(Clone, Debug)]
 pub struct Paths {
-    /// The folder that broker and agent share: socket and journal.
+    /// The folder that broker and agent share, with the socket.
     pub run_dir: PathBuf,
+    /// The folder with the journal of the log, which only the broker sees.
+    pub journal: PathBuf,
     /// The agent's working directory.
     pub workspace: PathBuf,
     /// The token for the gateway.
@@ -20,6 +22,7 @@ impl Default for Paths {
     fn default() -> Self {
         Self {
             run_dir: runner::RUN_DIR.into(),
+            journal: runner::JOURNAL_DIR.into(),
             workspace: runner::WORKSPACE_DIR.into(),
             token: runner::TOKEN_FILE.into(),
         }

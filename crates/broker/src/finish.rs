@@ -10,11 +10,11 @@ use reqwest::StatusCode;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Broker, Config,
+    Broker, Config, Made,
     artifacts::{self, Stored},
     backoff::{Backoff, SLOW},
     gateway::Gateway,
-    text::{count, cut},
+    text::{count, cut, one_line},
 };
 
 /// How long after SIGTERM the broker exits at the latest. The pod's grace is 120 s, of which `exec` may have used
@@ -29,17 +29,27 @@ const MAX_PROBLEMS: usize = 8;
 /// The longest problem, in bytes.
 const MAX_PROBLEM: usize = 256;
 /// How many numbers are tried when others made reports before.
-const MAX_SEQUENCE: u64 = 16;
+const MAX_SKIPPED: u64 = 16;
 
-/// Waits until the end is asked for, by `exec` or because the pod ends, and makes it; once, whoever asks how often.
+/// Makes the end each time it is asked for, by `exec` or because the pod ends; but not again when `exec` said nothing
+/// since. Who asked too early is so made good: the agent can ask as well.
 pub(crate) async fn when_asked(broker: &Broker, gateway: &Gateway, config: &Config) {
-    // Cannot fail: the broker holds the sender.
-    let _ = broker.finish.subscribe().wait_for(|asked| *asked).await;
-    let report = finish(broker, gateway, config).await;
-    broker.report.send_replace(Some(report));
+    let mut sequence = 1;
+    loop {
+        // Cannot fail: the broker holds the sender.
+        let _ = broker.finish.subscribe().wait_for(|asked| *asked).await;
+        broker.finish.send_replace(false);
+        if broker.made().is_some() {
+            continue;
+        }
+        let taken = broker.log.taken();
+        let report = finish(broker, gateway, config, sequence).await;
+        sequence = report.sequence + 1;
+        broker.made.send_replace(Some(Made { report, taken }));
+    }
 }
 
-async fn finish(broker: &Broker, gateway: &Gateway, config: &Config) -> Report {
+async fn finish(broker: &Broker, gateway: &Gateway, config: &Config, sequence: u64) -> Report {
     let mut stored = Stored::default();
     let storing = artifacts::store(gateway, &config.paths.workspace, &config.artifacts, &mut stored);
     let in_time = before(&broker.stopping, ARTIFACTS, storing).await.is_some();
@@ -54,10 +64,11 @@ async fn finish(broker: &Broker, gateway: &Gateway, config: &Config) -> Report {
         broker.log.say(Kind::Error, problem);
     }
     let _ = before(&broker.stopping, LOG, broker.log.flush()).await;
-    // First, so that it is not among those that are only counted.
-    stored.problems.splice(0..0, broker.log.problem());
-    let report = bounded(stored);
-    send(gateway, report).await
+    // Not one of the report's problems, which are those of the artifacts.
+    if let Some(problem) = broker.log.problem() {
+        tracing::error!(problem, "the log is not complete");
+    }
+    send(gateway, Report { sequence, ..bounded(stored) }).await
 }
 
 /// What `work` comes to, if it does before `limit` after SIGTERM; without SIGTERM there is no limit.
@@ -103,8 +114,7 @@ fn bounded(stored: Stored) -> Report {
 
 /// A problem within its bounds. Control characters would need six bytes each in JSON, and say nothing.
 fn printable(problem: &str) -> String {
-    let printable: String = problem.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    cut(&printable, MAX_PROBLEM).to_owned()
+    cut(&one_line(problem), MAX_PROBLEM).to_owned()
 }
 
 /// Sends the last report until the gateway has it.
@@ -114,11 +124,12 @@ fn printable(problem: &str) -> String {
 async fn send(gateway: &Gateway, mut report: Report) -> Report {
     let mut backoff = Backoff::new();
     let mut unanswered = false;
+    let last_tried = report.sequence + MAX_SKIPPED;
     loop {
         let Err(failure) = gateway.report(&report).await else { return report };
         tracing::warn!(error = %failure, sequence = report.sequence, "the last report was not taken");
         let wait = match failure.status() {
-            Some(StatusCode::CONFLICT) if unanswered || report.sequence >= MAX_SEQUENCE => return report,
+            Some(StatusCode::CONFLICT) if unanswered || report.sequence >= last_tried => return report,
             Some(StatusCode::CONFLICT) => {
                 report.sequence += 1;
                 continue;

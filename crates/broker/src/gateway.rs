@@ -13,13 +13,14 @@ use reqwest::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
     redirect,
 };
+use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
 use crate::{
     Config,
     backoff::{Backoff, SLOW},
-    text::cut,
+    text::{cut, one_line},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,8 +31,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(10);
 /// The slowest upload that is waited for, in bytes a second.
 const SLOWEST_UPLOAD: u64 = 512 * 1024;
-/// How much of an answer that says no is kept for the broker's own log, in bytes.
-const REFUSAL_TEXT: usize = 256;
+/// How much of an answer that says no is read, in bytes.
+const MAX_REFUSAL: usize = 4 * 1024;
+/// How much of it the broker's own log shows, in bytes.
+const SHOWN_REFUSAL: usize = 256;
+/// How much of the gateway's own explanation is told to the user, in bytes.
+const MAX_DETAIL: usize = 200;
 
 /// The gateway, as one pod sees it.
 #[derive(Debug)]
@@ -48,7 +53,7 @@ pub(crate) enum Failure {
     #[error("no answer from the gateway: {0}")]
     NoAnswer(String),
     /// The gateway said no.
-    #[error("the gateway answered {status}: {text}")]
+    #[error("the gateway answered {status}: {}", cut(.text, SHOWN_REFUSAL))]
     Answer { status: StatusCode, text: String },
     /// The token cannot be read.
     #[error("the token for the gateway cannot be read: {0}")]
@@ -62,6 +67,20 @@ impl Failure {
             Self::Answer { status, .. } => Some(*status),
             Self::NoAnswer(_) | Self::Token(_) => None,
         }
+    }
+
+    /// What the gateway says is wrong, if it answered with `application/problem+json`: one line of at most
+    /// [`MAX_DETAIL`] bytes.
+    pub(crate) fn detail(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Problem {
+            detail: String,
+        }
+        let Self::Answer { text, .. } = self else { return None };
+        let Problem { detail } = serde_json::from_str(text).ok()?;
+        let line = one_line(&detail);
+        let line = cut(line.trim(), MAX_DETAIL);
+        (!line.is_empty()).then(|| line.to_owned())
     }
 
     /// When the same request should be tried again; `None` when the answer would be the same for ever.
@@ -177,10 +196,13 @@ impl Gateway {
 async fn beginning(mut response: Response) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend_from_slice(&chunk[..chunk.len().min(REFUSAL_TEXT)]);
-        if bytes.len() >= REFUSAL_TEXT {
+        bytes.extend_from_slice(&chunk[..chunk.len().min(MAX_REFUSAL)]);
+        if bytes.len() >= MAX_REFUSAL {
             break;
         }
     }
-    cut(&String::from_utf8_lossy(&bytes), REFUSAL_TEXT).to_owned()
+    cut(&String::from_utf8_lossy(&bytes), MAX_REFUSAL).to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,11 @@
 //!
 //! Nothing is synced: the journal has to survive the broker, not the node, whose end is the pod's as well.
 //!
-//! The agent can write to this folder. All is opened relative to one folder handle, without following links, and only
-//! what is a regular file of bounded size with well-formed consecutive events is believed: a forged journal spoils the
-//! log of its own run and reaches nothing else. When the disk is full the journal is given up and the run goes on.
+//! The folder is the broker's own: the agent's container does not have it. What is read back is bounded all the same,
+//! and only well-formed consecutive events count, because a broker can die in the middle of a line. When the disk is
+//! full the journal is given up and the run goes on.
+//!
+//! A log that the gateway cut stays cut: an empty file, [`CUT`], tells a broker that is started again.
 
 use std::{
     fs::File,
@@ -21,12 +23,12 @@ use std::{
 use bytes::Bytes;
 use drover_api::log::{Event, EventId};
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags},
+    fs::{AtFlags, Dir, Mode, OFlags},
     io::Errno,
 };
 
-/// The journal's folder in the run folder.
-const FOLDER: &str = "journal";
+/// A file that is there once the log was cut.
+const CUT: &str = "cut";
 /// The largest segment that is believed, in bytes.
 const MAX_SEGMENT: u64 = 512 * 1024;
 /// The most segments that are believed.
@@ -105,13 +107,15 @@ pub(crate) struct Recovered {
     pub(crate) position: Position,
     /// What was not stored yet as far as is known.
     pub(crate) chunks: Vec<Chunk>,
+    /// The gateway takes no output of the agent any more.
+    pub(crate) cut: bool,
 }
 
 impl Journal {
     /// Reads what is there for this attempt and begins a segment behind it.
-    pub(crate) fn open(run_dir: &Path, attempt: u32) -> Recovered {
+    pub(crate) fn open(folder: &Path, attempt: u32) -> Recovered {
         let mut journal = Self { folder: None, current: None };
-        match open_folder(run_dir) {
+        match open_folder(folder) {
             Ok(folder) => journal.folder = Some(folder),
             Err(error) => journal.give_up(error),
         }
@@ -130,19 +134,30 @@ impl Journal {
                 chunks.push(Chunk { start, lines: lines.into() });
             }
         }
+        let cut = journal.is_cut();
         journal.begin(position);
-        Recovered { journal, position, chunks }
+        Recovered { journal, position, chunks, cut }
     }
 
     /// Begins the segment that starts at `position`; what is appended goes there.
     pub(crate) fn begin(&mut self, position: Position) {
         let Some(folder) = &self.folder else { return };
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match rustix::fs::openat(folder, position.file_name(), flags, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => self.current = Some(file.into()),
+        match create(folder, &position.file_name()) {
+            Ok(file) => self.current = Some(file),
             Err(error) => self.give_up(error),
         }
+    }
+
+    /// Remembers that the log was cut.
+    pub(crate) fn cut(&mut self) {
+        let Some(folder) = &self.folder else { return };
+        if let Err(error) = create(folder, CUT) {
+            self.give_up(error);
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.folder.as_ref().is_some_and(|folder| rustix::fs::statat(folder, CUT, AtFlags::empty()).is_ok())
     }
 
     /// Appends marked lines, as [`mark`] makes them, to the segment that was begun last.
@@ -182,11 +197,8 @@ impl Journal {
     /// ends the segment: it was never acknowledged.
     fn read_segment(&self, start: Position, attempt: u32) -> std::io::Result<(Vec<u8>, Position)> {
         let folder = self.folder.as_ref().ok_or(Errno::BADF)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(folder, start.file_name(), flags, Mode::empty())?);
-        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
-            return Err(Errno::INVAL.into());
-        }
         let mut content = Vec::new();
         file.take(MAX_SEGMENT).read_to_end(&mut content)?;
         let (mut lines, mut position) = (Vec::new(), start);
@@ -212,14 +224,13 @@ fn unmark(marked: &[u8], expected: EventId) -> Option<(Origin, &[u8])> {
     (event.id == expected).then_some((Origin::of_mark(*mark)?, line))
 }
 
-fn open_folder(run_dir: &Path) -> rustix::io::Result<OwnedFd> {
-    let path = run_dir.join(FOLDER);
-    match rustix::fs::mkdir(&path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(&path, flags, Mode::empty())
+fn open_folder(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn create(folder: &OwnedFd, name: &str) -> rustix::io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@
 //! - Files leave only from beneath the workspace, and links are never followed.
 //! - After SIGTERM the broker exits at once when nothing is unsent, else within [`finish::GRACE`].
 //!
-//! The socket and the journal lie in a folder that the agent can write as well: an agent can spoil the log of its own
-//! run there, and nothing else.
+//! The agent reaches the socket as `exec` does. Over it an agent can add lines of any kind to the log of its own run,
+//! lines that look like Drover's among them; leave gaps in `exec`'s lines by counting wrongly; and ask for the end
+//! early, which stores what is there and ends nothing: when output follows, all is collected once more. It reaches
+//! neither the journal nor the token, and no other run.
 
 mod artifacts;
 mod backoff;
@@ -61,10 +63,38 @@ struct Broker {
     started: watch::Sender<bool>,
     /// Somebody asked for the end.
     finish: watch::Sender<bool>,
-    /// The last report, once it was made.
-    report: watch::Sender<Option<Report>>,
+    /// The last report, once one was made.
+    made: watch::Sender<Option<Made>>,
     /// When SIGTERM came.
     stopping: watch::Sender<Option<Instant>>,
+}
+
+/// A report that says all is stored.
+#[derive(Clone, Debug)]
+struct Made {
+    report: Report,
+    /// How many lines of `exec` were taken before it was begun.
+    taken: u64,
+}
+
+impl Broker {
+    /// The report, if one was made after all that `exec` said so far.
+    fn made(&self) -> Option<Report> {
+        let taken = self.log.taken();
+        self.made.borrow().as_ref().filter(|made| made.taken >= taken).map(|made| made.report.clone())
+    }
+
+    /// Asks for the end, and gives the report once there is one that was made after all that `exec` said so far.
+    async fn finished(&self) -> Option<Report> {
+        if let Some(report) = self.made() {
+            return Some(report);
+        }
+        let taken = self.log.taken();
+        self.finish.send_replace(true);
+        let mut made = self.made.subscribe();
+        let covers = |made: &Option<Made>| made.as_ref().is_some_and(|made| made.taken >= taken);
+        made.wait_for(covers).await.ok().and_then(|made| made.as_ref().map(|made| made.report.clone()))
+    }
 }
 
 /// Serves one pod until `terminate` is over and everything is sent, or its time is up.
@@ -74,14 +104,14 @@ struct Broker {
 /// for.
 pub async fn run(config: Config, terminate: impl Future<Output = ()>) -> Result<(), Error> {
     let gateway = Gateway::new(&config)?;
-    let log = Log::open(config.attempt, &config.paths.run_dir);
-    let started = log.has_output();
+    let log = Log::open(config.attempt, &config.paths.journal);
+    let started = log.taken() > 0;
     let broker = Arc::new(Broker {
         log,
         prompt: watch::Sender::new(None),
         started: watch::Sender::new(started),
         finish: watch::Sender::new(false),
-        report: watch::Sender::new(None),
+        made: watch::Sender::new(None),
         stopping: watch::Sender::new(None),
     });
     let path = config.paths.socket();
@@ -109,16 +139,12 @@ async fn lifetime(broker: &Broker, terminate: impl Future<Output = ()>) {
     terminate.await;
     let now = Instant::now();
     broker.stopping.send_replace(Some(now));
-    let reported = broker.report.borrow().is_some();
-    if reported || !*broker.started.borrow() {
+    if broker.made().is_some() || !*broker.started.borrow() {
         tracing::info!("asked to stop with nothing unsent");
         return;
     }
     tracing::info!("asked to stop; what is unsent goes first");
-    broker.finish.send_replace(true);
-    let mut report = broker.report.subscribe();
-    let done = report.wait_for(Option::is_some);
-    if tokio::time::timeout_at(now + finish::GRACE, done).await.is_err() {
+    if tokio::time::timeout_at(now + finish::GRACE, broker.finished()).await.is_err() {
         tracing::error!("stopped before everything was sent");
     }
 }

@@ -76,7 +76,9 @@ fn parse(body: &[u8]) -> Result<Vec<Output>, String> {
 }
 
 async fn finish(State(broker): State<Arc<Broker>>) -> Result<Json<Report>, Refusal> {
-    broker.finish.send_replace(true);
-    let report = broker.report.subscribe().wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
-    report.map(Json).ok_or_else(|| (StatusCode::SERVICE_UNAVAILABLE, "the broker is ending".to_owned()))
+    broker
+        .finished()
+        .await
+        .map(Json)
+        .ok_or_else(|| (StatusCode::SERVICE_UNAVAILABLE, "the broker is ending".to_owned()))
 }

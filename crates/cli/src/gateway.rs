@@ -1,8 +1,9 @@
 //! The gateway's API, which serves logs and artifacts: found, reached and read.
 //!
 //! [`locate`] reads where it is, [`connection`] reaches it and verifies it before anything is said, [`client`] asks,
-//! [`follow`] keeps a log stream going over interruptions.
+//! [`body`] reads what it answers, [`follow`] keeps a log stream going over interruptions.
 
+pub(crate) mod body;
 pub(crate) mod client;
 mod connection;
 mod follow;
@@ -64,6 +65,17 @@ pub(crate) enum Error {
     /// Nothing came in time.
     #[error("no answer within {} s", .0.as_secs())]
     Timeout(Duration),
+    /// An answer began and did not go on.
+    #[error(
+        "the gateway fell silent in the middle of its answer: nothing came for {} s; try again", .0.as_secs()
+    )]
+    Silent(Duration),
+    /// A log stream ended at once.
+    #[error("the gateway ends the stream without a word")]
+    NothingCame,
+    /// A log stream ended with a problem, which is told in the gateway's words.
+    #[error("{0}")]
+    Problem(String),
     /// The gateway answered with an error.
     #[error("the gateway answered {}: {text}", .status.as_u16())]
     Refused {
@@ -89,7 +101,9 @@ impl Error {
     fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { direct, forward, .. } => direct.is_transient() || forward.is_transient(),
-            Self::NoPod(_) | Self::Io(_) | Self::Http(_) | Self::Timeout(_) => true,
+            Self::NoPod(_) | Self::Io(_) | Self::Http(_) | Self::Timeout(_) | Self::Silent(_) | Self::NothingCame => {
+                true
+            }
             Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
             Self::Api(kube::Error::Api(status)) => status.code >= 500 || status.code == 429,
             Self::Api(_) => true,
@@ -97,6 +111,7 @@ impl Error {
             | Self::WronglyAnnounced(..)
             | Self::Identity(_)
             | Self::ForwardForbidden(_)
+            | Self::Problem(_)
             | Self::Protocol(_) => false,
         }
     }

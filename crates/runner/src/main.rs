@@ -44,6 +44,8 @@ enum Command {
 struct BrokerArgs {
     #[arg(long, hide = true, default_value = runner::RUN_DIR)]
     run_dir: PathBuf,
+    #[arg(long, hide = true, default_value = runner::JOURNAL_DIR)]
+    journal: PathBuf,
     #[arg(long, hide = true, default_value = runner::WORKSPACE_DIR)]
     workspace: PathBuf,
     #[arg(long, hide = true, default_value = runner::TOKEN_FILE)]
@@ -82,8 +84,8 @@ async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
         .install_default()
         .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be received")?;
-    let BrokerArgs { run_dir, workspace, token } = args;
-    let paths = drover_broker::Paths { run_dir, workspace, token };
+    let BrokerArgs { run_dir, journal, workspace, token } = args;
+    let paths = drover_broker::Paths { run_dir, journal, workspace, token };
     let config = drover_broker::Config::from_env(paths, |name| std::env::var(name).ok())?;
     let terminated = async {
         terminate.recv().await;

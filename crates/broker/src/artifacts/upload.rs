@@ -5,38 +5,58 @@ use std::{
     fs::File,
     io::{self, Read, Seek},
     sync::Arc,
+    time::Duration,
 };
 
 use drover_api::report::Artifact;
 use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::open::Workspace;
 use crate::{
     backoff::Backoff,
-    gateway::{Failure, Gateway, Upload},
+    gateway::{Failure, Upload},
 };
 
 /// How often a file is read again because it was changed while it was sent.
 const MAX_CHANGES: u32 = 2;
-/// How often a file is sent again because the gateway could not take it for the moment; about a minute.
-const MAX_TRIES: u32 = 15;
+/// How long a full store is given to get room, for all files of a run together.
+const FULL_STORE: Duration = Duration::from_secs(60);
 
-/// Stores the file `name`, or says why not, as the end of a sentence.
+/// Until when a full store is waited for; begins with the first file that finds it full.
+#[derive(Debug, Default)]
+pub(super) struct Patience(Option<Instant>);
+
+impl Patience {
+    fn is_over(&mut self) -> bool {
+        let now = Instant::now();
+        now >= *self.0.get_or_insert(now + FULL_STORE)
+    }
+}
+
+/// Stores the file `name` by means of `put`, or says why not, as the end of a sentence.
 ///
-/// Each try opens and reads the file anew: what is announced is always what the try sends.
-pub(super) async fn store(gateway: &Gateway, workspace: &Arc<Workspace>, name: &str) -> Result<Artifact, String> {
-    let (mut changes, mut tries, mut backoff) = (0, 0, Backoff::new());
+/// Each try opens and reads the file anew: what is announced is always what the try sends. A gateway that does not
+/// answer, or refuses what it may take later, is asked for ever: the caller bounds the time.
+pub(super) async fn store(
+    put: impl AsyncFn(Upload) -> Result<Artifact, Failure>,
+    workspace: &Arc<Workspace>,
+    name: &str,
+    patience: &mut Patience,
+) -> Result<Artifact, String> {
+    let (mut changes, mut backoff) = (0, Backoff::new());
     loop {
         let upload = read(Arc::clone(workspace), name.to_owned()).await?;
         let (size, sha256) = (upload.size, upload.sha256);
-        let failure = match gateway.put_artifact(name, upload).await {
+        let failure = match put(upload).await {
             Ok(artifact) => return confirm(artifact, name, size, &sha256),
             Err(failure) => failure,
         };
         tracing::warn!(artifact = name, error = %failure, "an artifact was not stored");
         let wait = match failure.status() {
-            Some(StatusCode::PAYLOAD_TOO_LARGE) => return Err(too_large(size)),
+            Some(StatusCode::PAYLOAD_TOO_LARGE) => return Err(too_large(&failure, size)),
+            Some(StatusCode::INSUFFICIENT_STORAGE) if patience.is_over() => return Err(refused(&failure)),
             Some(StatusCode::UNPROCESSABLE_ENTITY) => {
                 changes += 1;
                 if changes > MAX_CHANGES {
@@ -46,22 +66,19 @@ pub(super) async fn store(gateway: &Gateway, workspace: &Arc<Workspace>, name: &
             }
             _ => failure.retry_in(&mut backoff).ok_or_else(|| refused(&failure))?,
         };
-        tries += 1;
-        if tries > MAX_TRIES {
-            return Err(refused(&failure));
-        }
         tokio::time::sleep(wait).await;
     }
 }
 
-fn too_large(size: u64) -> String {
-    format!("with {size} bytes it is larger than the platform keeps")
+fn too_large(failure: &Failure, size: u64) -> String {
+    failure.detail().unwrap_or_else(|| format!("with {size} bytes it is larger than the platform keeps"))
 }
 
 fn refused(failure: &Failure) -> String {
-    match failure.status() {
-        Some(status) => format!("the gateway answered {status}"),
-        None => "the gateway could not be reached".to_owned(),
+    match (failure.status(), failure.detail()) {
+        (Some(status), Some(detail)) => format!("the gateway answered {status}: {detail}"),
+        (Some(status), None) => format!("the gateway answered {status}"),
+        (None, _) => "the gateway could not be reached".to_owned(),
     }
 }
 
@@ -111,3 +128,6 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ fn reads_a_whole_environment() {
     assert_eq!(config.artifacts, ["out/*.txt"]);
     assert_eq!(config.attempt, 2);
     assert_eq!(config.paths.socket().to_str(), Some(runner::BROKER_SOCKET));
+    assert_eq!(config.paths.journal.to_str(), Some(runner::JOURNAL_DIR));
 }
 
 #[test]

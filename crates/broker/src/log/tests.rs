@@ -1,7 +1,12 @@
-use drover_api::log::MAX_TEXT;
+use drover_api::log::{Event, MAX_TEXT};
+use reqwest::StatusCode;
 use tempfile::TempDir;
 
-use super::*;
+use super::{
+    state::{BUFFER, CHUNK},
+    *,
+};
+use crate::gateway::Failure;
 
 fn output(text: impl Into<String>) -> Output {
     Output { kind: Kind::Agent, stream: None, text: text.into(), partial: false }
@@ -61,7 +66,7 @@ async fn a_successor_knows_what_was_taken() {
     log.take(0, &outputs(0..3)).await;
     drop(log);
     let log = Log::open(1, dir.path());
-    assert!(log.has_output());
+    assert_eq!(log.taken(), 3);
     // The answer to the first request was lost.
     log.take(0, &outputs(0..3)).await;
     log.take(3, &outputs(3..4)).await;
@@ -98,7 +103,7 @@ async fn what_is_held_is_bounded_and_nothing_is_lost_by_waiting() {
                 () = &mut taking => true,
                 () = tokio::task::yield_now() => false,
             };
-            let held = log.state.borrow().buffered;
+            let held = log.state.borrow().buffered();
             assert!(held < BUFFER + CHUNK, "{held}");
             all.extend(stored(&log).await);
             if finished {
@@ -110,17 +115,84 @@ async fn what_is_held_is_bounded_and_nothing_is_lost_by_waiting() {
     assert_eq!(texts(&all).len(), lines.len());
 }
 
+fn own(text: &str) -> Output {
+    Output { kind: Kind::System, ..output(text) }
+}
+
+/// Has the oldest chunk refused.
+async fn refuse(log: &Log, status: StatusCode) {
+    log.due().await;
+    let failure = Failure::Answer { status, text: String::new() };
+    log.state.send_modify(|state| state.refuse(&failure));
+}
+
+const TOO_LONG: &str = "the log is longer than the platform keeps; the rest of the agent's output is not kept";
+
 #[tokio::test]
-async fn after_the_limit_lines_are_counted_and_dropped() {
+async fn a_log_that_is_cut_says_so_and_goes_on_with_drovers_own_events() {
+    let dir = TempDir::new().unwrap();
+    let log = Log::open(1, dir.path());
+    log.take(0, &outputs(0..2)).await;
+    assert_eq!(stored(&log).await.len(), 2);
+    let lines: Vec<Output> = (0..40).map(|_| output("x".repeat(MAX_TEXT))).collect();
+    log.take(2, &[own("said before"), output("lost")]).await;
+    log.take(4, &lines).await;
+    refuse(&log, StatusCode::PAYLOAD_TOO_LARGE).await;
+    assert_eq!(events(&log.due().await).len(), 1, "the sentence goes alone");
+    // Never waits, and leaves no gap in the numbers.
+    for _ in 0..5 {
+        let taken = log.taken();
+        log.take(taken, &lines).await;
+    }
+    let taken = log.taken();
+    log.take(taken, &[own("agent ended")]).await;
+    log.say(Kind::System, "stored 1 artifact");
+    let events = stored(&log).await;
+    assert_eq!(texts(&events), [TOO_LONG, "said before", "agent ended", "stored 1 artifact"]);
+    assert_eq!((events[0].id.sequence, events[0].kind), (3, Kind::Error));
+    assert_eq!(log.problem(), None, "the log itself says it");
+}
+
+#[tokio::test]
+async fn a_successor_goes_on_with_a_log_that_was_cut() {
+    let dir = TempDir::new().unwrap();
+    let log = Log::open(1, dir.path());
+    // Several chunks, the last of which still grows.
+    let lines: Vec<Output> = (0..20).map(|_| output("x".repeat(MAX_TEXT))).collect();
+    log.take(0, &lines).await;
+    refuse(&log, StatusCode::INSUFFICIENT_STORAGE).await;
+    log.take(20, &[output("dropped"), own("kept")]).await;
+    log.take(22, &lines).await;
+    drop(log);
+    let log = Log::open(1, dir.path());
+    log.take(42, &[output("dropped"), own("last")]).await;
+    let events = stored(&log).await;
+    let full = "the platform's store is full; the rest of the agent's output is not kept";
+    assert_eq!(texts(&events), [full, "kept", "last"]);
+    assert_eq!(events[0].id.sequence, 1);
+}
+
+#[tokio::test]
+async fn when_not_even_the_sentence_is_taken_nothing_waits() {
     let dir = TempDir::new().unwrap();
     let log = Log::open(1, dir.path());
     log.take(0, &outputs(0..3)).await;
-    log.due().await;
-    let full = Failure::Answer { status: StatusCode::PAYLOAD_TOO_LARGE, text: String::new() };
-    log.state.send_modify(|state| state.stop(&full));
-    let lines: Vec<Output> = (0..200).map(|_| output("x".repeat(MAX_TEXT))).collect();
+    refuse(&log, StatusCode::INSUFFICIENT_STORAGE).await;
+    refuse(&log, StatusCode::INSUFFICIENT_STORAGE).await;
+    let lines: Vec<Output> = (0..200).map(|_| own(&"x".repeat(MAX_TEXT))).collect();
     log.take(3, &lines).await;
     log.flush().await;
     let problem = log.problem().unwrap();
-    assert_eq!(problem, "the log is longer than the platform keeps: 203 lines at its end not stored");
+    assert_eq!(problem, "the gateway refused the log with 507 Insufficient Storage: 201 lines at its end not stored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_wait_for_company_again_after_an_early_end() {
+    let dir = TempDir::new().unwrap();
+    let log = Log::open(1, dir.path());
+    log.flush().await;
+    log.take(0, &outputs(0..1)).await;
+    let start = Instant::now();
+    log.due().await;
+    assert_eq!(start.elapsed(), LINGER);
 }

@@ -3,11 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use bytes::Bytes;
 use clap::Subcommand;
 use drover_api::report::Artifact;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::json;
 
@@ -15,7 +12,7 @@ use super::spelled;
 use crate::{
     cluster::{Cluster, ClusterArgs},
     files::{Checksum, Folder},
-    gateway::{self, Gateway, client::SessionRef},
+    gateway::{Gateway, body, client::SessionRef},
     output::{OutputArgs, Terminal, describe, units},
 };
 
@@ -170,7 +167,7 @@ async fn save(
 ) -> anyhow::Result<PathBuf> {
     let mut part = folder.create(&artifact.name, force)?;
     let mut body = gateway.artifact(session, &artifact.name).await?;
-    while let Some(bytes) = chunk(&mut body).await? {
+    while let Some(bytes) = body::chunk(&mut body).await? {
         part.write(&bytes)?;
     }
     Ok(part.keep(artifact)?)
@@ -184,22 +181,12 @@ async fn print(
 ) -> anyhow::Result<()> {
     let mut checksum = Checksum::default();
     let mut body = gateway.artifact(session, &artifact.name).await?;
-    while let Some(bytes) = chunk(&mut body).await? {
+    while let Some(bytes) = body::chunk(&mut body).await? {
         checksum.update(&bytes);
         terminal.out(&bytes)?;
     }
     terminal.flush()?;
     Ok(checksum.check(artifact)?)
-}
-
-/// The next bytes of an answer.
-async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, gateway::Error> {
-    while let Some(frame) = body.frame().await.transpose()? {
-        if let Ok(bytes) = frame.into_data() {
-            return Ok(Some(bytes));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

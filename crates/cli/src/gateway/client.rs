@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 use super::{
-    Error,
+    Error, body,
     connection::{Connector, Sender},
     locate::locate,
     within,
@@ -178,8 +178,7 @@ impl SessionRef<'_> {
 }
 
 async fn json<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Error> {
-    let body = Limited::new(response.into_body(), MAX_JSON);
-    let body = body.collect().await.map_err(|error| Error::Protocol(error.to_string()))?.to_bytes();
+    let body = body::collect(response.into_body(), MAX_JSON).await?;
     serde_json::from_slice(&body).map_err(|error| Error::Protocol(error.to_string()))
 }
 
@@ -195,7 +194,7 @@ async fn refusal(response: Response<Incoming>) -> Error {
 }
 
 /// What a `application/problem+json` says; the status' own phrase for anything else, such as a proxy's page.
-fn problem_text(status: StatusCode, body: &[u8]) -> String {
+pub(super) fn problem_text(status: StatusCode, body: &[u8]) -> String {
     let problem = serde_json::from_slice(body).unwrap_or(Problem { title: String::new(), detail: String::new() });
     [problem.detail, problem.title]
         .into_iter()

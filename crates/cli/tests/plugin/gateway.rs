@@ -33,6 +33,8 @@ struct Content {
     /// What each stream was asked to resume after.
     resumed: Vec<Option<String>>,
     requests: usize,
+    /// What ends the streams in place of the log's end.
+    problem: Option<String>,
 }
 
 impl Gateway {
@@ -61,6 +63,12 @@ impl Gateway {
     /// Cuts the next streams after so many bytes.
     pub fn cut(&self, after: impl IntoIterator<Item = usize>) {
         self.0.lock().unwrap().cuts.extend(after);
+    }
+
+    /// Ends streams with a problem.
+    pub fn fail(&self, detail: &str) {
+        let problem = json!({ "type": "about:blank", "title": "Error", "status": 500, "detail": detail });
+        self.0.lock().unwrap().problem = Some(problem.to_string());
     }
 
     /// The `Last-Event-ID` of each stream so far.
@@ -126,7 +134,10 @@ async fn logs(
         let (id, kind) = (event["id"].as_str().unwrap(), event["type"].as_str().unwrap());
         text.push_str(&format!("id: {id}\nevent: {kind}\ndata: {event}\n\n"));
     }
-    text.push_str("event: end\ndata: {\"complete\":true}\n\n");
+    match &content.problem {
+        Some(problem) => text.push_str(&format!("event: problem\ndata: {problem}\n\n")),
+        None => text.push_str("event: end\ndata: {\"complete\":true}\n\n"),
+    }
     let cut = content.cuts.pop_front();
     ([(header::CONTENT_TYPE, "text/event-stream")], cut_off(text, cut)).into_response()
 }

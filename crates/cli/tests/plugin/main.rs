@@ -248,6 +248,26 @@ async fn a_cut_stream_goes_on_without_loss_or_repetition() {
 }
 
 #[tokio::test]
+async fn streams_that_bring_nothing_are_told() {
+    let world = World::new().await;
+    world.gateway.cut([3; 1000]);
+    let mut child = world.spawn(&["logs", "tidy", "-f"]);
+    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stderr.take().unwrap()));
+    let told = "the log is interrupted, trying again: the gateway ends the stream without a word";
+    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some(told));
+}
+
+#[tokio::test]
+async fn a_problem_in_the_stream_ends_it() {
+    let world = World::new().await;
+    world.gateway.log("agent", Some("stdout"), "hello");
+    world.gateway.fail("the log is damaged: ask the platform admin");
+    let log = world.run(&["logs", "tidy", "-f"]).await;
+    assert_eq!((log.code, log.out.as_str()), (Some(1), "hello\n"), "{log:?}");
+    assert_eq!(log.err, "error: the log is damaged: ask the platform admin\n");
+}
+
+#[tokio::test]
 async fn a_log_comes_in_pages_and_as_json() {
     let world = World::new().await;
     for kind in ["system", "agent", "error", "agent", "agent"] {

@@ -27,7 +27,7 @@ async fn files_are_stored_and_everything_else_is_named() {
     for sentence in [
         "no file matched missing/*.md".to_owned(),
         "out/fifo was not stored: it is not a regular file".to_owned(),
-        "out/large was not stored: with 100001 bytes it is larger than the platform keeps".to_owned(),
+        "out/large was not stored: only 100000 bytes are kept".to_owned(),
         format!("out/secret was not stored: {link}"),
         format!("out/up was not stored: {link}"),
         format!("out/zero was not stored: {link}"),
@@ -52,4 +52,17 @@ async fn a_file_that_changes_is_read_again_but_not_for_ever() {
         let problem = "a was not stored: it changed each time while it was sent".to_owned();
         assert_eq!(held.reports[0].problems.contains(&problem), !stored);
     }
+}
+
+#[tokio::test]
+async fn small_files_go_first_and_are_reported_by_name() {
+    let gateway = Gateway::up("hi").await;
+    let pod = Pod::new(&["*"]);
+    let _broker = pod.broker(&gateway);
+    assert_eq!(pod.script("head -c 5000 /dev/zero > a; echo x > c; echo xy > b; echo z > d").code().await, 0);
+    let held = gateway.held.borrow();
+    let sent = held.requests.iter().filter_map(|path| path.strip_prefix("/runner/v1/artifacts/"));
+    assert_eq!(sent.collect::<Vec<_>>(), ["c", "d", "b", "a"]);
+    let reported = held.reports[0].artifacts.iter().map(|artifact| artifact.name.as_str());
+    assert_eq!(reported.collect::<Vec<_>>(), ["a", "b", "c", "d"]);
 }

@@ -14,7 +14,7 @@ use axum::{
 };
 use base64::Engine;
 use drover_api::{
-    log::Event,
+    log::{Event, Kind},
     report::{Artifact, Report},
     runner::{Message, Messages, PROMPT_ID},
 };
@@ -50,8 +50,10 @@ pub struct Held {
     pub other_bytes: usize,
     /// Log requests are answered with 503.
     pub log_down: bool,
-    /// The log takes no more than so many events.
+    /// The log takes no more than so many events, but for a few more of Drover's own.
     pub log_limit: Option<usize>,
+    /// Log requests are answered with 507.
+    pub log_full: bool,
     /// Artifacts that are larger are refused.
     pub artifact_limit: Option<usize>,
 }
@@ -198,12 +200,17 @@ impl Held {
         if self.log_down {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
+        if self.log_full {
+            return StatusCode::INSUFFICIENT_STORAGE;
+        }
         if let Some(chunk) = self.chunks.get(&sequence) {
             return if *chunk == body { StatusCode::NO_CONTENT } else { StatusCode::CONFLICT };
         }
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let events: Vec<Event> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
-        if self.log_limit.is_some_and(|limit| self.events.len() + events.len() > limit) {
+        let own = events.iter().all(|event| matches!(event.kind, Kind::System | Kind::Error));
+        let more = if own { 8 } else { 0 };
+        if self.log_limit.is_some_and(|limit| self.events.len() + events.len() > limit + more) {
             return StatusCode::PAYLOAD_TOO_LARGE;
         }
         let next = self.events.len() as u64 + 1;
@@ -233,7 +240,11 @@ async fn artifact(State(held): Shared, Path(name): Path<String>, headers: Header
     });
     match (other_bytes, too_large) {
         (true, _) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
-        (_, true) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        (_, true) => {
+            let problem = serde_json::json!({ "title": "Payload Too Large", "detail": "only 100000 bytes are kept" });
+            (StatusCode::PAYLOAD_TOO_LARGE, [("content-type", "application/problem+json")], problem.to_string())
+                .into_response()
+        }
         _ => (StatusCode::CREATED, Json(artifact)).into_response(),
     }
 }

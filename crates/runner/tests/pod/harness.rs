@@ -31,7 +31,7 @@ pub struct Pod {
 impl Pod {
     pub fn new(artifacts: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
-        for folder in ["run", "workspace", "tmp"] {
+        for folder in ["run", "journal", "workspace", "tmp"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
         // The kubelet ends the file without a line end, people with one.
@@ -53,7 +53,7 @@ impl Pod {
         command
             .arg("broker")
             .args([arg("--run-dir", &self.path("run")), arg("--workspace", &self.workspace())])
-            .arg(arg("--token", &self.path("token")))
+            .args([arg("--journal", &self.path("journal")), arg("--token", &self.path("token"))])
             .env(env::GATEWAY_URL, format!("https://127.0.0.1:{}", gateway.port))
             .env(env::GATEWAY_CA, &gateway.ca)
             .env(env::ARTIFACTS, &self.artifacts)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drover_api::report::Report;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -90,20 +91,48 @@ async fn the_end_can_be_asked_for_again() {
     let mut broker = pod.broker(&gateway);
     assert_eq!(pod.script("echo x > made").code().await, 0);
     let uploads = |requests: &[String]| requests.iter().filter(|path| path.contains("/artifacts/")).count();
-    let stream = UnixStream::connect(pod.path("run/broker.sock")).await.unwrap();
-    let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
     for _ in 0..2 {
-        let request = Request::post("/v1/finish").header("host", "broker").body(Empty::<Bytes>::new()).unwrap();
-        let answer = client.send_request(request).await.unwrap();
-        assert!(answer.status().is_success());
-        let report = answer.into_body().collect().await.unwrap().to_bytes();
-        let report: drover_api::report::Report = serde_json::from_slice(&report).unwrap();
-        assert_eq!(report, gateway.held.borrow().reports[0]);
+        assert_eq!(finish(&pod).await, gateway.held.borrow().reports[0]);
     }
     assert_eq!(broker.terminate().await, 0);
     let held = gateway.held.borrow();
     assert_eq!((held.reports.len(), uploads(&held.requests)), (1, 1));
+}
+
+#[tokio::test]
+async fn an_end_that_was_asked_for_too_early_is_made_again() {
+    let gateway = Gateway::up("hi").await;
+    let pod = Pod::new(&["made"]);
+    let mut broker = pod.broker(&gateway);
+    let wait = |file| format!("while ! [ -e {file} ]; do sleep 0.05; done");
+    let script =
+        format!("echo 1 > made; echo one; {}; echo 2 > made; echo two; {}; echo 3 > made", wait("go"), wait("end"));
+    let mut exec = pod.script(&script);
+    drop(gateway.until(|held| held.lines() == ["one"]).await);
+    let first = finish(&pod).await;
+    assert_eq!((first.sequence, first.last), (1, true));
+    std::fs::write(pod.workspace().join("go"), "").unwrap();
+    drop(gateway.until(|held| held.lines() == ["one", "two"]).await);
+    std::fs::write(pod.workspace().join("end"), "").unwrap();
+    assert_eq!(exec.code().await, 0);
+    let start = Instant::now();
+    assert_eq!(broker.terminate().await, 0);
+    assert!(start.elapsed() < Duration::from_secs(2), "nothing was unsent");
+    let held = gateway.held.borrow();
+    assert_eq!((held.lines(), held.artifacts["made"].as_ref()), (vec!["one".into(), "two".into()], &b"3\n"[..]));
+    let reports: Vec<(u64, bool)> = held.reports.iter().map(|report| (report.sequence, report.last)).collect();
+    assert_eq!(reports, [(1, true), (2, true)]);
+}
+
+/// What the agent can do as well as `exec`.
+async fn finish(pod: &Pod) -> Report {
+    let stream = UnixStream::connect(pod.path("run/broker.sock")).await.unwrap();
+    let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("/v1/finish").header("host", "broker").body(Empty::<Bytes>::new()).unwrap();
+    let answer = client.send_request(request).await.unwrap();
+    assert!(answer.status().is_success());
+    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
 }
 
 /// Whether a process catches a signal, from the text of its `/proc/…/status`.

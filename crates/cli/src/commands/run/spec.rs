@@ -10,11 +10,10 @@ use std::{
 
 use anyhow::{Context, ensure};
 use drover_api::{
-    Session, SessionSpec,
+    Amount, Session, SessionSpec,
     names::label,
     session::{EnvVar, PodOverrides, Resources},
 };
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::RunArgs;
 
@@ -122,8 +121,8 @@ fn pod(args: &RunArgs) -> Option<PodOverrides> {
     (pod != PodOverrides::default()).then_some(pod)
 }
 
-fn quantities(given: &[Quantity]) -> BTreeMap<String, IntOrString> {
-    given.iter().map(|q| (q.resource.clone(), IntOrString::String(q.amount.clone()))).collect()
+fn quantities(given: &[Quantity]) -> BTreeMap<String, Amount> {
+    given.iter().map(|q| (q.resource.clone(), Amount::Text(q.amount.clone()))).collect()
 }
 
 #[cfg(test)]
