@@ -95,3 +95,16 @@ system:serviceaccount:{{ .Release.Namespace }}:drover-gateway
 - name: MIMALLOC_PURGE_DELAY
   value: "0"
 {{- end }}
+
+{{/* A duration that Drover takes, from 1s to 744h; the schema cannot add up. Takes (list value name). */}}
+{{- define "drover.duration" -}}
+{{- $text := index . 0 -}}
+{{- $seconds := 0 -}}
+{{- range $unit, $length := dict "h" 3600 "m" 60 "s" 1 -}}
+{{- $seconds = add $seconds (mul $length (regexFind (printf "[0-9]+%s" $unit) $text | trimSuffix $unit | int64)) -}}
+{{- end -}}
+{{- if gt $seconds 2678400 -}}
+{{- fail (printf "%s is %s, but a duration is from 1s to 744h" (index . 1) $text) -}}
+{{- end -}}
+{{ $text | quote }}
+{{- end -}}

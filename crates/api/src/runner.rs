@@ -5,8 +5,8 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /runner/v1/messages` | | 200 [`Messages`] |
-//! | `PUT /runner/v1/logs/{sequence}` | lines of [`Event`](crate::log::Event), the first numbered `sequence` | 204; the same again is 204 too |
-//! | `PUT /runner/v1/artifacts/{name}` | the bytes, with `Content-Digest: sha-256=:…:` (RFC 9530) | 201 [`Artifact`](crate::report::Artifact); 413 too large; 422 other bytes than announced |
+//! | `PUT /runner/v1/logs/{sequence}` | lines of [`Event`](crate::log::Event), the first numbered `sequence` | 204; the same again is 204 too; 409 when they are not the next; 413 the log is full; 507 the store is full |
+//! | `PUT /runner/v1/artifacts/{name}` | the bytes, with `Content-Digest: sha-256=:…:` (RFC 9530) | 201 [`Artifact`](crate::report::Artifact); 413 beyond a limit, which the problem's member `limit` names: `artifactBytes`, `runBytes` or `artifacts`; 422 other bytes than announced; 507 the store is full |
 //! | `POST /runner/v1/report` | [`Report`](crate::report::Report) | 204; 409 when its sequence is not the next |
 //!
 //! `exec` calls the broker on [`BROKER_SOCKET`]:

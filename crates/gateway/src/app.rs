@@ -6,6 +6,7 @@ use axum::{Router, http::StatusCode, middleware};
 use drover_k8s::{reviews::Reviews, writer::Writer};
 use drover_store::Store;
 use kube::Client;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,6 +17,9 @@ use crate::{
     runner,
 };
 
+/// How many parts of logs are read at once; each takes some MiB.
+pub(crate) const READS: usize = 8;
+
 /// What handlers share.
 pub(crate) struct Gateway {
     pub(crate) client: Client,
@@ -23,6 +27,8 @@ pub(crate) struct Gateway {
     pub(crate) reviews: Arc<Reviews>,
     pub(crate) store: Store,
     pub(crate) limits: Limits,
+    /// Taken while a part of a log is read, so that the memory for that is bounded.
+    pub(crate) reads: Semaphore,
     pub(crate) metrics: Metrics,
     /// Cancelled when the process is asked to stop; ends what would go on for ever.
     pub(crate) stopping: CancellationToken,

@@ -38,6 +38,10 @@ pub struct Limits {
     #[arg(long, env = "DROVER_MAX_ARTIFACT_BYTES", default_value_t = 1 << 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_artifact_bytes: u64,
 
+    /// How many bytes the artifacts of one run take together. The default is 2 GiB.
+    #[arg(long, env = "DROVER_MAX_RUN_BYTES", default_value_t = 2 << 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_run_bytes: u64,
+
     /// The longest log of one attempt that is taken, in bytes. The default is 64 MiB. Drover's own events have 64 KiB
     /// beyond it, so that the log can say that it was cut.
     #[arg(long, env = "DROVER_MAX_LOG_BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]

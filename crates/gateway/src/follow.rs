@@ -39,6 +39,8 @@ pub(crate) enum Step {
     End { complete: bool },
     /// The stream ends here, but the log may go on.
     Stop,
+    /// The log cannot be read any further at the moment.
+    Failed(Problem),
 }
 
 /// Somebody who reads a log, and where they stand.
@@ -88,10 +90,15 @@ impl Follower {
         Ok((page, complete))
     }
 
-    /// Waits for what comes next.
-    pub(crate) async fn step(&mut self) -> Step {
+    /// What is there already of what comes next; `None` when it must be waited for.
+    pub(crate) async fn first_step(&mut self) -> Result<Option<Step>, Problem> {
         // What has not begun yet begins with the first attempt, so that its first chunk is found by its name.
         self.after = self.after.max(EventId { attempt: 1, sequence: 0 });
+        self.advance().await
+    }
+
+    /// Waits for what comes next, after the [first step](Self::first_step).
+    pub(crate) async fn step(&mut self) -> Step {
         loop {
             if self.gateway.stopping.is_cancelled() || self.started.elapsed() > LONGEST {
                 return Step::Stop;
@@ -99,8 +106,7 @@ impl Follower {
             match self.advance().await {
                 Ok(Some(step)) => return step,
                 Ok(None) => {}
-                // What went wrong is logged. The client asks again and is told.
-                Err(_) => return Step::Stop,
+                Err(problem) => return Step::Failed(problem),
             }
             self.gateway.stopping.run_until_cancelled(tokio::time::sleep(POLL)).await;
         }
@@ -133,7 +139,9 @@ impl Follower {
     }
 
     async fn read(&mut self, look: Look, limit: usize) -> Result<Page, Problem> {
+        let reading = self.gateway.reads.acquire().await;
         let page = self.gateway.store.events_after(&self.run, self.after, limit, look).await?;
+        drop(reading);
         self.after = page.next;
         if page.ended.is_some() && page.ended != self.ended {
             (self.ended, self.pause, self.session_due) = (page.ended, SESSION_FAST, Instant::now());

@@ -38,12 +38,30 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next: Option<u64>,
+    /// Where a limit was reached: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    limit: Option<Limit>,
+}
+
+/// The limits of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Limit {
+    /// The bytes of one artifact.
+    ArtifactBytes,
+    /// The bytes of all artifacts of a run.
+    RunBytes,
+    /// The number of a run's artifacts.
+    Artifacts,
+    /// The bytes of one attempt's log.
+    LogBytes,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), next: None }
+        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), next: None, limit: None }
     }
 
     /// The request cannot be understood.
@@ -69,6 +87,11 @@ impl Problem {
     /// Too much of something.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// A limit of the run was reached.
+    fn beyond(limit: Limit, detail: impl Into<String>) -> Self {
+        Self { limit: Some(limit), ..Self::too_large(detail) }
     }
 
     /// Something else was counted on, `next`.
@@ -106,12 +129,23 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::TooLarge(_) | StoreError::LogFull(_) => Self::too_large(error.to_string()),
+            StoreError::TooLarge(_) => Self::beyond(Limit::ArtifactBytes, error.to_string()),
+            StoreError::RunFull(_) => Self::beyond(Limit::RunBytes, error.to_string()),
+            StoreError::TooMany(_) => Self::beyond(Limit::Artifacts, error.to_string()),
+            StoreError::LogFull(_) => Self::beyond(Limit::LogBytes, error.to_string()),
+            StoreError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{error}: try again")),
             StoreError::Mismatch { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             StoreError::NotNext(next) => Self::out_of_sequence(error.to_string(), next),
             StoreError::Cut(source) => source
                 .downcast_ref::<crate::body::BodyError>()
                 .map_or_else(|| Self::malformed("the request's body broke off"), Self::from),
+            StoreError::Directory(..) | StoreError::Objects(_) if error.is_full() => {
+                tracing::error!(error = chain(&error), "the artifact store is full");
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "the artifact store is full: an administrator can enlarge it",
+                )
+            }
             StoreError::Directory(..) | StoreError::Objects(_) | StoreError::Damaged(_) => {
                 tracing::error!(error = chain(&error), "the artifact store failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the artifact store failed: the gateway's log says why")

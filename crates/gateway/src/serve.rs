@@ -12,12 +12,12 @@ use drover_service::{
 use drover_store::Store;
 use kube::Client;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config,
-    app::{self, Gateway},
+    app::{self, Gateway, READS},
     metrics::Metrics,
     problem::chain,
     tls_source::TlsSource,
@@ -71,8 +71,16 @@ pub async fn run(config: Config, client: Client, listeners: Listeners, stop: Can
     let metrics = Metrics::register(&mut registry, Arc::clone(&reviews));
     let source = TlsSource::new(&client, &config.namespace);
     let writer = Writer::new(client.clone(), GATEWAY_MANAGER);
-    let gateway =
-        Arc::new(Gateway { writer, client, reviews, store, limits: config.limits, metrics, stopping: stop.clone() });
+    let gateway = Arc::new(Gateway {
+        writer,
+        client,
+        reviews,
+        store,
+        limits: config.limits,
+        reads: Semaphore::new(READS),
+        metrics,
+        stopping: stop.clone(),
+    });
     // Health is answered until everything else has ended.
     let served = CancellationToken::new();
     let admin = tokio::spawn(admin::serve(listeners.admin, readiness.clone(), registry, served.clone()));

@@ -14,7 +14,7 @@ use crate::problem::chain;
 /// How often the gateway looks for a certificate that is not there yet.
 const POLL: Duration = Duration::from_millis(200);
 /// How often it looks for a renewed one.
-const REFRESH: Duration = Duration::from_secs(600);
+const REFRESH: Duration = Duration::from_secs(15);
 /// Where Kubernetes publishes the authorities of its users' client certificates.
 const AUTHENTICATION_NAMESPACE: &str = "kube-system";
 const AUTHENTICATION_CONFIG_MAP: &str = "extension-apiserver-authentication";
@@ -47,6 +47,7 @@ pub(crate) struct PortsTls {
 pub(crate) struct TlsSource {
     secrets: Api<Secret>,
     config_maps: Api<ConfigMap>,
+    refresh_every: Duration,
 }
 
 impl TlsSource {
@@ -54,7 +55,14 @@ impl TlsSource {
         Self {
             secrets: Api::namespaced(client.clone(), namespace),
             config_maps: Api::namespaced(client.clone(), AUTHENTICATION_NAMESPACE),
+            refresh_every: REFRESH,
         }
+    }
+
+    /// Looks for renewed certificates so often.
+    #[cfg(test)]
+    pub(crate) fn refreshing_every(self, refresh_every: Duration) -> Self {
+        Self { refresh_every, ..self }
     }
 
     /// Waits for the first certificate.
@@ -84,7 +92,7 @@ impl TlsSource {
 
     /// Looks for renewed certificates from time to time, until stopped. One that cannot be had leaves the old one.
     pub(crate) async fn keep(&self, ports: &PortsTls, stop: &CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(REFRESH)).await.is_some() {
+        while stop.run_until_cancelled(tokio::time::sleep(self.refresh_every)).await.is_some() {
             if let Err(error) = self.refresh(ports).await {
                 tracing::warn!(error = chain(&error), "TLS cannot be renewed; what was there stays");
             }

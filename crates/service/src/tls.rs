@@ -65,6 +65,8 @@ pub struct ServerTls(Arc<RwLock<Current>>);
 #[derive(Debug)]
 struct Current {
     leaf: Leaf,
+    /// What `clients` was made from, PEM.
+    authorities: Option<Vec<u8>>,
     clients: Arc<dyn ClientCertVerifier>,
     config: Arc<ServerConfig>,
 }
@@ -77,15 +79,19 @@ impl ServerTls {
     pub fn new(leaf: Leaf) -> Result<Self, TlsError> {
         let clients = WebPkiClientVerifier::no_client_auth();
         let config = config(&leaf, &clients)?;
-        Ok(Self(Arc::new(RwLock::new(Current { leaf, clients, config }))))
+        Ok(Self(Arc::new(RwLock::new(Current { leaf, authorities: None, clients, config }))))
     }
 
-    /// Serves new connections with `leaf`.
+    /// Serves new connections with `leaf`; nothing changes when that is the present one.
     ///
     /// # Errors
     /// When TLS cannot be set up with this certificate; the old one stays.
     pub fn set_leaf(&self, leaf: Leaf) -> Result<(), TlsError> {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // The certificate says which key belongs to it.
+        if current.leaf.0.cert == leaf.0.cert {
+            return Ok(());
+        }
         current.config = config(&leaf, &current.clients)?;
         current.leaf = leaf;
         Ok(())
@@ -97,6 +103,9 @@ impl ServerTls {
     /// # Errors
     /// When the authorities cannot be used; what held before stays.
     pub fn set_client_authorities(&self, pem: Option<&[u8]>) -> Result<(), TlsError> {
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).authorities.as_deref() == pem {
+            return Ok(());
+        }
         let clients = match pem {
             None => WebPkiClientVerifier::no_client_auth(),
             Some(pem) => client_verifier(pem)?,
@@ -104,6 +113,7 @@ impl ServerTls {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         current.config = config(&current.leaf, &clients)?;
         current.clients = clients;
+        current.authorities = pem.map(<[u8]>::to_vec);
         Ok(())
     }
 

@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{ArtifactName, Run, Store, StoreError};
 
-/// Object stores take parts of at least 5 MiB, but for the last.
-const PART: usize = 5 * 1024 * 1024;
-/// How many parts of one upload are on their way at once. With the one being filled, an upload takes 10 MiB.
+/// A directory takes parts of any size.
+const PART: usize = 1024 * 1024;
+/// How many parts of one upload are on their way at once. With the one being filled, an upload takes 2 MiB.
 const PARTS_IN_FLIGHT: usize = 1;
 /// The longest first line, in bytes: a name whose every byte is escaped, and room for the rest.
 const MAX_HEADER: usize = 2048;
@@ -49,6 +49,17 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// What a run may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The bytes of one artifact.
+    pub artifact_bytes: u64,
+    /// The bytes of all artifacts of the run together.
+    pub run_bytes: u64,
+    /// How many artifacts.
+    pub artifacts: usize,
+}
+
 /// What the first line of an artifact's object says.
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -80,27 +91,31 @@ impl fmt::Debug for ArtifactReader {
 
 impl Store {
     /// Stores an artifact in place of one with the same name, after all of it has come and has the checksum announced.
-    /// Memory is bounded whatever its size. Where anything goes wrong, or the future is dropped, what was there stays.
+    /// Memory is bounded whatever its size, and however many are stored at once. Where anything goes wrong, or the future
+    /// is dropped, what was there stays. The one that is replaced does not count for the bounds.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`] at more than `max_bytes`, [`StoreError::Mismatch`] for other bytes than announced,
-    /// [`StoreError::Cut`] when `bytes` fails, or when the store fails.
+    /// [`StoreError::TooLarge`], [`StoreError::RunFull`] and [`StoreError::TooMany`] beyond the bounds,
+    /// [`StoreError::Mismatch`] for other bytes than announced, [`StoreError::Cut`] when `bytes` fails,
+    /// [`StoreError::Busy`] when too many artifacts are being stored, or when the store fails.
     pub async fn put_artifact<E>(
         &self,
         run: &Run,
         name: &ArtifactName,
         announced: Digest,
-        max_bytes: u64,
+        bounds: Bounds,
         bytes: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<Artifact, StoreError>
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let _turn = self.turns.wait(run).await?;
+        let room = self.room(run, name, bounds).await?;
         let header = Header { name: name.to_string(), sha256: announced.to_string() };
         let upload = self.objects.put_multipart(&artifact_path(run, name)).await?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
         upload.put(header.to_line());
-        match receive(&mut upload, announced, max_bytes, bytes).await {
+        match receive(&mut upload, announced, room, bytes).await {
             Ok(size) => {
                 upload.finish().await?;
                 Ok(Artifact { name: header.name, size, sha256: header.sha256 })
@@ -112,18 +127,21 @@ impl Store {
         }
     }
 
-    /// Whether an artifact of this name can be stored without the run having more than `max` of them.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn has_room(&self, run: &Run, name: &ArtifactName, max: usize) -> Result<bool, StoreError> {
+    /// What is left of the bounds for an artifact of this name.
+    async fn room(&self, run: &Run, name: &ArtifactName, bounds: Bounds) -> Result<Room, StoreError> {
         let path = artifact_path(run, name);
-        let others = self.objects.list(Some(&artifacts_path(run))).try_filter(|object| {
-            let other = object.location != path;
-            async move { other }
-        });
-        let count = others.take(max).try_fold(0, |count, _| async move { Ok(count + 1) }).await?;
-        Ok(count < max)
+        let mut objects = self.objects.list(Some(&artifacts_path(run)));
+        let (mut others, mut bytes) = (0, 0u64);
+        while let Some(object) = objects.try_next().await? {
+            if object.location != path {
+                others += 1;
+                bytes = bytes.saturating_add(object.size);
+            }
+        }
+        if others >= bounds.artifacts {
+            return Err(StoreError::TooMany(bounds.artifacts));
+        }
+        Ok(Room { bounds, left: bounds.run_bytes.saturating_sub(bytes) })
     }
 
     /// An artifact; `None` when the run has none of this name.
@@ -173,11 +191,30 @@ impl Store {
     }
 }
 
+/// How large an artifact may become.
+struct Room {
+    bounds: Bounds,
+    /// What the run's other artifacts leave, in bytes.
+    left: u64,
+}
+
+impl Room {
+    fn check(&self, size: u64) -> Result<(), StoreError> {
+        if size > self.bounds.artifact_bytes {
+            return Err(StoreError::TooLarge(self.bounds.artifact_bytes));
+        }
+        if size > self.left {
+            return Err(StoreError::RunFull(self.bounds.run_bytes));
+        }
+        Ok(())
+    }
+}
+
 /// Passes the bytes on and returns how many there were, once they proved to be the announced ones.
 async fn receive<E>(
     upload: &mut WriteMultipart,
     announced: Digest,
-    max_bytes: u64,
+    room: Room,
     bytes: impl Stream<Item = Result<Bytes, E>> + Send,
 ) -> Result<i64, StoreError>
 where
@@ -189,9 +226,7 @@ where
     while let Some(part) = bytes.next().await {
         let part = part.map_err(|error| StoreError::Cut(error.into()))?;
         size += part.len() as u64;
-        if size > max_bytes {
-            return Err(StoreError::TooLarge(max_bytes));
-        }
+        room.check(size)?;
         checksum.update(&part);
         upload.wait_for_capacity(PARTS_IN_FLIGHT).await?;
         upload.put(part);
@@ -200,7 +235,7 @@ where
     if actual != announced {
         return Err(StoreError::Mismatch { announced, actual });
     }
-    i64::try_from(size).map_err(|_| StoreError::TooLarge(max_bytes))
+    i64::try_from(size).map_err(|_| StoreError::TooLarge(i64::MAX.unsigned_abs()))
 }
 
 /// What an object that begins with `head` and has `size` bytes is, and how long its first line is.

@@ -1,11 +1,17 @@
+use std::io;
+
 use bytes::Bytes;
 use drover_api::log::{Event, EventId, MAX_TEXT};
+use jiff::Timestamp;
 
 /// The largest [`LogChunk`], in bytes.
 pub const MAX_CHUNK: usize = 1024 * 1024;
 
 /// The largest sequence with which a chunk begins, so that counting on from it cannot overflow.
 const MAX_SEQUENCE: u64 = 1 << 53;
+
+/// The longest time of an event, in bytes: one with nanoseconds and an offset.
+const MAX_TIME: usize = 35;
 
 /// A piece of an attempt's log: lines of [`Event`], numbered one after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +53,9 @@ pub enum InvalidChunk {
     /// A text is too long.
     #[error("the text of line {0} has more than {MAX_TEXT} bytes")]
     TextTooLong(usize),
+    /// A time is not one.
+    #[error("the time of line {0} is not RFC 3339, for instance 2026-01-01T12:00:00.000Z")]
+    Time(usize),
 }
 
 impl LogChunk {
@@ -73,6 +82,9 @@ impl LogChunk {
             }
             if event.text.len() > MAX_TEXT {
                 return Err(InvalidChunk::TextTooLong(line_number));
+            }
+            if !is_time(&event.time) {
+                return Err(InvalidChunk::Time(line_number));
             }
             events.push(event);
         }
@@ -104,6 +116,35 @@ impl LogChunk {
             lines.push(b'\n');
         }
         lines.into()
+    }
+}
+
+fn is_time(text: &str) -> bool {
+    // Other notations, which the parser knows beside RFC 3339, have blanks or brackets.
+    text.len() <= MAX_TIME
+        && text.as_bytes().get(10) == Some(&b'T')
+        && !text.contains('[')
+        && text.parse::<Timestamp>().is_ok()
+}
+
+/// How long the line of an event is, in bytes.
+pub(crate) fn line_length(event: &Event) -> usize {
+    let mut length = Length(1);
+    serde_json::to_writer(&mut length, event).expect("an event has no map keys and counting cannot fail");
+    length.0
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -17,12 +17,14 @@ mod logs;
 mod name;
 mod run;
 mod tails;
+mod turns;
 
-use std::{path::Path as FsPath, sync::Arc};
+use std::{error::Error, io, path::Path as FsPath, sync::Arc};
 
+use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
 
-pub use artifacts::{ArtifactReader, Digest};
+pub use artifacts::{ArtifactReader, Bounds, Digest};
 pub use chunk::{InvalidChunk, LogChunk, MAX_CHUNK};
 pub use directory::remove_abandoned_uploads;
 pub use logs::{Look, Page};
@@ -34,14 +36,18 @@ pub use run::{InvalidRun, Run};
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     tails: Arc<tails::Tails>,
+    turns: Arc<turns::Turns>,
 }
+
+/// How much [`Store::probe`] writes, in bytes: more than one block, so that a disk without room is found out.
+const PROBE: usize = 16 * 1024;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder of a store cannot be opened.
     #[error("the folder {0} of the artifact store cannot be opened")]
-    Directory(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+    Directory(String, #[source] Box<dyn Error + Send + Sync>),
     /// The store below failed.
     #[error("the artifact store failed")]
     Objects(#[from] object_store::Error),
@@ -65,9 +71,29 @@ pub enum StoreError {
     /// There are more bytes than allowed.
     #[error("the artifact is larger than the {0} bytes that are allowed")]
     TooLarge(u64),
+    /// With it the run's artifacts would be larger together than allowed.
+    #[error("with this artifact the run keeps more than the {0} bytes that are allowed")]
+    RunFull(u64),
+    /// The run has as many artifacts as allowed.
+    #[error("a run keeps at most {0} artifacts")]
+    TooMany(usize),
+    /// So many artifacts are being stored that this one did not get its turn.
+    #[error("too many artifacts are being stored at once")]
+    Busy,
     /// The sender broke off.
     #[error("the bytes broke off")]
-    Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Cut(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Whether there is no room left where objects are kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let first: &(dyn Error + 'static) = self;
+        std::iter::successors(Some(first), |error| (*error).source())
+            .filter_map(|error| error.downcast_ref::<io::Error>())
+            .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
 }
 
 impl Store {
@@ -85,16 +111,16 @@ impl Store {
     /// A store over any object store.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, tails: Arc::default() }
+        Self { objects, tails: Arc::default(), turns: Arc::default() }
     }
 
-    /// Finds out whether objects can be written and removed.
+    /// Finds out whether objects can be written and removed, and whether there is room for some.
     ///
     /// # Errors
     /// When they cannot.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let probe = Path::from("probe");
-        self.objects.put(&probe, PutPayload::from_static(b"")).await?;
+        self.objects.put(&probe, PutPayload::from(Bytes::from_static(&[0; PROBE]))).await?;
         Ok(self.objects.delete(&probe).await?)
     }
 }

@@ -5,7 +5,7 @@ use drover_api::log::{Event, EventId};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 
-use crate::{LogChunk, MAX_CHUNK, Run, Store, StoreError, tails::Tail};
+use crate::{LogChunk, MAX_CHUNK, Run, Store, StoreError, chunk::line_length, tails::Tail};
 
 /// The name of the object that says that nothing follows in an attempt.
 const END: &str = "end";
@@ -238,16 +238,13 @@ impl Reader<'_> {
             if event.id <= self.page.next {
                 continue;
             }
-            self.bytes += event.text.len() + EVENT_OVERHEAD;
+            self.bytes += line_length(&event);
             self.page.next = event.id;
             self.page.events.push(event);
         }
         self.page.more = self.bytes >= self.limit_bytes;
     }
 }
-
-/// What an event takes beside its text, roughly, in bytes.
-const EVENT_OVERHEAD: usize = 96;
 
 fn parse(lines: &Bytes) -> Option<Vec<Event>> {
     lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).ok()).collect()

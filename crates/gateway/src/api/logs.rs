@@ -128,9 +128,10 @@ struct End {
 ///
 /// With `Accept: text/event-stream` or `follow=true` the answer is a stream of server-sent events that goes on while
 /// the Session runs. Each has the `id` of the log's event, its type as `event`, and the event as JSON as `data`. After
-/// the last one comes `event: end` with `{"complete": true}`, or `{"complete": false}` when the Session was deleted. A
-/// stream that stops without it (the gateway is rolled out, or half an hour is over) goes on where it stopped with the
-/// header `Last-Event-ID`.
+/// the last one comes `event: end` with `{"complete": true}`, or `{"complete": false}` when the Session was deleted. When
+/// the log cannot be read any further the stream ends with `event: problem` and the problem as JSON. A stream that stops
+/// without either (the gateway is rolled out, or half an hour is over) goes on where it stopped with the header
+/// `Last-Event-ID`.
 ///
 /// Otherwise the answer is a page; ask again with `after` set to its `next` until it is `complete`.
 ///
@@ -176,7 +177,7 @@ pub(super) async fn get(
     caller.may_get(&gateway, &target, RIGHT).await?;
     let (session, run) = target.session(&gateway).await?;
     let follower = Follower::new(gateway, target, session, run, after.unwrap_or(EventId::START));
-    if streaming { Ok(stream_of(follower)) } else { Ok(page(follower, limit).await?.into_response()) }
+    if streaming { stream_of(follower).await } else { Ok(page(follower, limit).await?.into_response()) }
 }
 
 fn accepts_stream(headers: &HeaderMap) -> bool {
@@ -191,19 +192,26 @@ async fn page(mut follower: Follower, limit: usize) -> Result<Json<LogPage>, Pro
     Ok(Json(LogPage { events: page.events, next: page.next, complete }))
 }
 
-fn stream_of(follower: Follower) -> Response {
-    let steps = stream::unfold(Some(follower), |follower| async move {
-        let mut follower = follower?;
-        match follower.step().await {
-            Step::Events(events) => Some((events.iter().map(sent).collect::<Vec<_>>(), Some(follower))),
+/// The first step is made before the answer begins, so that its problem is the answer.
+async fn stream_of(mut follower: Follower) -> Result<Response, Problem> {
+    let first = follower.first_step().await?;
+    let steps = stream::unfold(Some((follower, first)), |state| async move {
+        let (mut follower, first) = state?;
+        let step = match first {
+            Some(step) => step,
+            None => follower.step().await,
+        };
+        match step {
+            Step::Events(events) => Some((events.iter().map(sent).collect::<Vec<_>>(), Some((follower, None)))),
             Step::End { complete } => Some((vec![end(complete)], None)),
+            Step::Failed(problem) => Some((vec![failed(&problem)], None)),
             Step::Stop => None,
         }
     });
     let events = steps.flat_map(|events| stream::iter(events.into_iter().map(Ok::<_, Infallible>)));
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+    Ok(response)
 }
 
 fn sent(event: &log::Event) -> sse::Event {
@@ -221,6 +229,10 @@ fn end(complete: bool) -> sse::Event {
     sse::Event::default().event("end").data(json(&End { complete }))
 }
 
+fn failed(problem: &Problem) -> sse::Event {
+    sse::Event::default().event("problem").data(json(problem))
+}
+
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("neither an event nor an end has keys that are not texts")
+    serde_json::to_string(value).expect("none of what is sent has keys that are not texts")
 }

@@ -38,6 +38,7 @@ impl FromRequestParts<Arc<Gateway>> for RunnerPod {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)
+            .filter(|token| is_jwt(token))
             .ok_or_else(|| Problem::unauthenticated("a runner pod shows the token that was mounted into it"))?;
         let identity = gateway.reviews.authenticate(token, Some(GATEWAY_AUDIENCE)).await;
         let identity = identity.map_err(|error| Problem::kubernetes(&error))?.ok_or_else(|| {
@@ -53,6 +54,13 @@ impl FromRequestParts<Arc<Gateway>> for RunnerPod {
         let pod = pods.get_opt(&binding.pod).await.map_err(|error| Problem::kubernetes(&error))?;
         identify(pod, binding).map_err(Problem::forbidden)
     }
+}
+
+/// Whether a text may be the token of a service account: three parts in base64url. Anything else is not worth a question
+/// to the API server.
+fn is_jwt(token: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    token.split('.').count() == 3 && token.split('.').all(|part| !part.is_empty() && part.bytes().all(plain))
 }
 
 /// Which pod the token is bound to; `None` when it is none that a runner pod shows.

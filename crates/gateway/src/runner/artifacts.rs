@@ -10,9 +10,9 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use drover_api::report::{Artifact, MAX_ARTIFACTS};
-use drover_store::{ArtifactName, Digest, InvalidName, StoreError};
+use drover_store::{ArtifactName, Bounds, Digest, InvalidName, StoreError};
 
-use crate::{app::Gateway, auth::pod::RunnerPod, body, metrics::Stored, problem::Problem};
+use crate::{Limits, app::Gateway, auth::pod::RunnerPod, body, metrics::Stored, problem::Problem};
 
 const CONTENT_DIGEST: &str = "content-digest";
 
@@ -27,15 +27,13 @@ pub(super) async fn put(
     let Path(name) = name.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let name: ArtifactName = name.parse().map_err(|error: InvalidName| Problem::malformed(error.to_string()))?;
     let digest = announced(&headers)?;
-    let max = gateway.limits.max_artifact_bytes;
+    let Limits { max_artifact_bytes, max_run_bytes, .. } = gateway.limits;
     // Who says beforehand that it is too much is spared the upload.
-    if content_length(&headers).is_some_and(|length| length > max) {
-        return Err(StoreError::TooLarge(max).into());
+    if content_length(&headers).is_some_and(|length| length > max_artifact_bytes) {
+        return Err(StoreError::TooLarge(max_artifact_bytes).into());
     }
-    if !gateway.store.has_room(&caller.run, &name, MAX_ARTIFACTS).await? {
-        return Err(Problem::too_large(format!("a run keeps at most {MAX_ARTIFACTS} artifacts")));
-    }
-    let artifact = gateway.store.put_artifact(&caller.run, &name, digest, max, body::stream(body)).await?;
+    let bounds = Bounds { artifact_bytes: max_artifact_bytes, run_bytes: max_run_bytes, artifacts: MAX_ARTIFACTS };
+    let artifact = gateway.store.put_artifact(&caller.run, &name, digest, bounds, body::stream(body)).await?;
     gateway.metrics.stored(Stored::Artifact, artifact.size.unsigned_abs());
     Ok((StatusCode::CREATED, Json(artifact)))
 }

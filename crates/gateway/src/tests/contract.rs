@@ -74,6 +74,15 @@ async fn the_remaining_statuses_are_documented_too() {
     }
 }
 
+#[test]
+fn a_full_store_is_said_to_be_full() {
+    use axum::response::IntoResponse;
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let error = drover_store::StoreError::Directory("/store".to_owned(), Box::new(full));
+    let answer = crate::problem::Problem::from(error).into_response();
+    assert_eq!(answer.status(), StatusCode::INSUFFICIENT_STORAGE);
+}
+
 #[tokio::test]
 async fn the_document_is_served_and_whole() {
     let fixture = Fixture::new();

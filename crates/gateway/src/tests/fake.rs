@@ -12,11 +12,12 @@ use axum::{
     http::{HeaderMap, Request, Response, StatusCode, header},
 };
 use drover_k8s::{reviews::Reviews, writer::Writer};
-use drover_store::{Digest, LogChunk, Run, Store};
+use drover_store::{Bounds, Digest, LogChunk, Run, Store};
 use futures::stream;
 use kube::{Client, client::Body as KubeBody};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, service_fn};
 
@@ -30,6 +31,11 @@ pub(super) const SESSION: &str = "/apis/drover.dev/v1alpha1/namespaces/team/sess
 pub(super) const POD: &str = "/api/v1/namespaces/team/pods/drover-run-hello-1";
 pub(super) const LOGS: &str = "/api/v1/namespaces/team/sessions/hello/logs";
 pub(super) const ARTIFACTS: &str = "/api/v1/namespaces/team/sessions/hello/artifacts";
+
+pub(super) const LIMITS: Limits =
+    Limits { max_artifact_bytes: 1 << 20, max_run_bytes: 1 << 21, max_log_bytes: 1 << 20 };
+/// The token of the pod.
+pub(super) const POD_TOKEN: &str = "head.pod.signature";
 
 /// The cluster as the gateway sees it.
 #[derive(Clone, Default)]
@@ -173,7 +179,7 @@ fn failure(code: u16, reason: &str) -> (u16, Value) {
 }
 
 /// A gateway over a [`Cluster`] with one Session that runs, its pod, a user `ada` who may see everything and a user
-/// `eve` who may see nothing; the token of each is their name. The pod's token is `pod`.
+/// `eve` who may see nothing; the token of each is their name. The pod's token is [`POD_TOKEN`].
 pub(super) struct Fixture {
     pub(super) cluster: Cluster,
     pub(super) store: Store,
@@ -181,7 +187,7 @@ pub(super) struct Fixture {
     pub(super) public: Router,
     pub(super) runners: Router,
     pub(super) stopping: CancellationToken,
-    _folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
 }
 
 pub(super) struct Answer {
@@ -216,7 +222,7 @@ impl Answer {
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        Self::with_limits(Limits { max_artifact_bytes: 1 << 20, max_log_bytes: 1 << 20 })
+        Self::with_limits(LIMITS)
     }
 
     pub(super) fn with_limits(limits: Limits) -> Self {
@@ -232,6 +238,7 @@ impl Fixture {
             reviews,
             store: store.clone(),
             limits,
+            reads: Semaphore::new(app::READS),
             stopping: stopping.clone(),
         });
         Self {
@@ -241,7 +248,7 @@ impl Fixture {
             public: app::public(&gateway),
             runners: app::runners(&gateway),
             stopping,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -263,7 +270,8 @@ impl Fixture {
     pub(super) async fn artifact(&self, name: &str, content: &'static [u8]) {
         let bytes = stream::iter([Ok::<_, Infallible>(Bytes::from_static(content))]);
         let name = name.parse().unwrap();
-        self.store.put_artifact(&self.run, &name, Digest::of(content), 1 << 20, bytes).await.unwrap();
+        let bounds = Bounds { artifact_bytes: 1 << 20, run_bytes: 1 << 20, artifacts: 64 };
+        self.store.put_artifact(&self.run, &name, Digest::of(content), bounds, bytes).await.unwrap();
     }
 
     /// Records that the Session has ended.
@@ -321,7 +329,7 @@ fn cluster() -> Cluster {
     for subresource in ["logs", "artifacts"] {
         cluster.allow("ada", subresource);
     }
-    cluster.token("pod", Some("drover-gateway"), pod_user("drover-runner", "drover-run-hello-1", "pod-uid"));
+    cluster.token(POD_TOKEN, Some("drover-gateway"), pod_user("drover-runner", "drover-run-hello-1", "pod-uid"));
     cluster
 }
 

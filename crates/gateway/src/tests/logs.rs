@@ -181,6 +181,37 @@ async fn a_stream_stops_without_an_end_when_the_gateway_stops() {
     assert_eq!(stream.next().await, None);
 }
 
+/// Replaces the piece of the log that begins with event `first`, which was stored before.
+fn damage(fixture: &Fixture, first: u64) {
+    let chunk = fixture.folder.path().join(format!("team/uid-1/logs/0000000001/{first:020}"));
+    std::fs::write(chunk, "nonsense\n").unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_is_a_problem_and_no_stream() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one"]).await;
+    damage(&fixture, 1);
+    let answer = fixture.get(&format!("{LOGS}?follow=true"), "ada").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.detail(), "the artifact store failed: the gateway's log says why");
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_on_its_way_says_so() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one"]).await;
+    let mut stream = fixture.follow(None).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 1-1\n"));
+    fixture.log(1, 2, &["two"]).await;
+    damage(&fixture, 2);
+    let problem = stream.next().await.unwrap();
+    let data = problem.strip_prefix("event: problem\ndata: ").unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!((&data["status"], &data["title"]), (&json!(500), &json!("Internal Server Error")));
+    assert_eq!(stream.next().await, None);
+}
+
 #[tokio::test]
 async fn follow_chooses_whatever_accept_says() {
     let fixture = Fixture::new();

@@ -8,12 +8,12 @@ use drover_store::Look;
 use futures::stream;
 use serde_json::{Value, json};
 
-use super::fake::{Answer, Fixture, POD, SESSION, lines, pod_user, request};
+use super::fake::{Answer, Fixture, LIMITS, POD, POD_TOKEN, SESSION, lines, pod_user, request};
 use crate::Limits;
 
 impl Fixture {
     async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
-        self.send(request(method, path, "pod").body(body.into()).unwrap()).await
+        self.send(request(method, path, POD_TOKEN).body(body.into()).unwrap()).await
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -22,7 +22,8 @@ impl Fixture {
 
     async fn put_artifact(&self, name: &str, announced: &[u8], body: impl Into<Body>) -> Answer {
         let digest = format!("sha-256=:{}:", STANDARD.encode(hex(&drover_store::Digest::of(announced).to_string())));
-        let request = request("PUT", &format!("/runner/v1/artifacts/{name}"), "pod").header("content-digest", digest);
+        let request =
+            request("PUT", &format!("/runner/v1/artifacts/{name}"), POD_TOKEN).header("content-digest", digest);
         self.send(request.body(body.into()).unwrap()).await
     }
 
@@ -61,13 +62,13 @@ async fn the_prompt_comes_from_the_session_that_the_pod_runs() {
 async fn only_a_live_runner_pod_is_served() {
     let fixture = Fixture::new();
     let audience = Some("drover-gateway");
-    fixture.cluster.token("api", None, pod_user("drover-runner", "drover-run-hello-1", "pod-uid"));
+    fixture.cluster.token("x.api.x", None, pod_user("drover-runner", "drover-run-hello-1", "pod-uid"));
     for (token, user) in [
-        ("other-account", pod_user("default", "drover-run-hello-1", "pod-uid")),
-        ("other-pod", pod_user("drover-runner", "web-0", "pod-uid")),
-        ("old-pod", pod_user("drover-runner", "drover-run-hello-1", "old-uid")),
-        ("no-pod", json!({"username": "system:serviceaccount:team:drover-runner"})),
-        ("person", json!({"username": "ada"})),
+        ("x.other-account.x", pod_user("default", "drover-run-hello-1", "pod-uid")),
+        ("x.other-pod.x", pod_user("drover-runner", "web-0", "pod-uid")),
+        ("x.old-pod.x", pod_user("drover-runner", "drover-run-hello-1", "old-uid")),
+        ("x.no-pod.x", json!({"username": "system:serviceaccount:team:drover-runner"})),
+        ("x.person.x", json!({"username": "ada"})),
     ] {
         fixture.cluster.token(token, audience, user);
     }
@@ -78,11 +79,11 @@ async fn only_a_live_runner_pod_is_served() {
         }
         answer.status
     };
-    assert_eq!(status("pod").await, StatusCode::OK);
-    for token in ["", "stolen", "ada", "api"] {
+    assert_eq!(status(POD_TOKEN).await, StatusCode::OK);
+    for token in ["", "x.stolen.x", "ada", "x.api.x"] {
         assert_eq!(status(token).await, StatusCode::UNAUTHORIZED, "{token:?}");
     }
-    for token in ["other-account", "other-pod", "old-pod", "no-pod", "person"] {
+    for token in ["x.other-account.x", "x.other-pod.x", "x.old-pod.x", "x.no-pod.x", "x.person.x"] {
         assert_eq!(status(token).await, StatusCode::FORBIDDEN, "{token}");
     }
     for (pointer, value) in [
@@ -93,11 +94,32 @@ async fn only_a_live_runner_pod_is_served() {
     ] {
         let before = fixture.cluster.object(POD);
         fixture.cluster.set(POD, pointer, value);
-        assert_eq!(status("pod").await, StatusCode::FORBIDDEN, "{pointer}");
+        assert_eq!(status(POD_TOKEN).await, StatusCode::FORBIDDEN, "{pointer}");
         fixture.cluster.put(POD, before);
     }
     fixture.cluster.remove(POD);
-    assert_eq!(status("pod").await, StatusCode::FORBIDDEN);
+    assert_eq!(status(POD_TOKEN).await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_token_is_not_asked_about() {
+    let fixture = Fixture::new();
+    for token in ["x", "x.y", "x..y", ".x.y", "x.y.z.a", "x.y!.z", "x.y.z="] {
+        let answer = fixture.send(request("GET", "/runner/v1/messages", token).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token}");
+    }
+    assert_eq!(fixture.cluster.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_run_keeps_is_bounded_and_the_problem_says_by_what() {
+    let fixture = Fixture::with_limits(Limits { max_run_bytes: 700, max_log_bytes: 10, ..LIMITS });
+    assert_eq!(fixture.put_artifact("a", &[0; 400], vec![0; 400]).await.status, StatusCode::CREATED);
+    let full = fixture.put_artifact("b", &[0; 400], vec![0; 400]).await;
+    assert_eq!((full.status, &full.json()["limit"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("runBytes")));
+    assert_eq!(full.detail(), "with this artifact the run keeps more than the 700 bytes that are allowed");
+    let log = fixture.call("PUT", "/runner/v1/logs/1", lines(1, 1, &["a"])).await;
+    assert_eq!((log.status, &log.json()["limit"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("logBytes")));
 }
 
 #[tokio::test]
@@ -130,7 +152,7 @@ async fn log_chunks_are_stored_once_for_the_pods_own_attempt() {
 
 #[tokio::test]
 async fn a_full_log_takes_only_what_drover_has_to_say_about_it() {
-    let fixture = Fixture::with_limits(Limits { max_artifact_bytes: 1, max_log_bytes: 150 });
+    let fixture = Fixture::with_limits(Limits { max_log_bytes: 150, ..LIMITS });
     assert_eq!(fixture.call("PUT", "/runner/v1/logs/1", lines(1, 1, &["a"])).await.status, StatusCode::NO_CONTENT);
     let full = fixture.call("PUT", "/runner/v1/logs/2", lines(1, 2, &["b"])).await;
     assert_eq!(
@@ -163,14 +185,15 @@ async fn artifacts_are_stored_when_they_are_what_was_announced() {
 
 #[tokio::test]
 async fn too_large_and_too_many_artifacts_are_refused() {
-    let fixture = Fixture::with_limits(Limits { max_artifact_bytes: 4, max_log_bytes: 1 });
+    let fixture = Fixture::with_limits(Limits { max_artifact_bytes: 4, ..LIMITS });
     assert_eq!(fixture.put_artifact("a", b"hello", "hello").await.status, StatusCode::PAYLOAD_TOO_LARGE);
-    let announced = request("PUT", "/runner/v1/artifacts/a", "pod")
+    let announced = request("PUT", "/runner/v1/artifacts/a", POD_TOKEN)
         .header("content-digest", format!("sha-256=:{}:", STANDARD.encode([0; 32])))
         .header("content-length", "5")
         .body(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()))
         .unwrap();
     let refused = fixture.send(announced).await;
+    assert_eq!(refused.json()["limit"], "artifactBytes");
     assert_eq!(
         (refused.status, refused.detail()),
         (StatusCode::PAYLOAD_TOO_LARGE, "the artifact is larger than the 4 bytes that are allowed".into())
@@ -179,6 +202,7 @@ async fn too_large_and_too_many_artifacts_are_refused() {
         assert_eq!(fixture.put_artifact(&n.to_string(), b"x", "x").await.status, StatusCode::CREATED);
     }
     let refused = fixture.put_artifact("more", b"x", "x").await;
+    assert_eq!(refused.json()["limit"], "artifacts");
     assert_eq!(
         (refused.status, refused.detail()),
         (StatusCode::PAYLOAD_TOO_LARGE, "a run keeps at most 64 artifacts".into())

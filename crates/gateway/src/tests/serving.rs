@@ -1,16 +1,17 @@
 //! The whole gateway on loopback, with TLS.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Parser;
-use drover_service::tls::ServerTls;
+use drover_service::{server, tls::ServerTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use reqwest::{Certificate, Identity, StatusCode};
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::fake::{ARTIFACTS, Cluster, Fixture};
+use super::fake::{ARTIFACTS, Cluster, Fixture, POD_TOKEN};
 use crate::{
     Config, Listeners,
     tls_source::{PortsTls, TlsSource},
@@ -109,7 +110,7 @@ async fn the_gateway_waits_for_its_certificate_and_serves_until_it_is_stopped() 
     assert_eq!((bearer.status(), bearer.version()), (StatusCode::OK, reqwest::Version::HTTP_2));
 
     let messages = format!("https://localhost:{}/runner/v1/messages", runner.port());
-    let messages = ours.browser(runner, None).get(messages).bearer_auth("pod").send().await.unwrap();
+    let messages = ours.browser(runner, None).get(messages).bearer_auth(POD_TOKEN).send().await.unwrap();
     assert_eq!(messages.text().await.unwrap(), r#"{"messages":[{"id":"prompt","text":"echo hello"}]}"#);
 
     let metrics =
@@ -123,6 +124,35 @@ async fn the_gateway_waits_for_its_certificate_and_serves_until_it_is_stopped() 
     }
     stop.cancel();
     gateway.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_runs_takes_a_renewed_leaf_and_replaced_authorities() {
+    let fixture = Fixture::new();
+    let (ours, renewed, users, others) = (Authority::new(), Authority::new(), Authority::new(), Authority::new());
+    fixture.cluster.put(SECRET, ours.secret());
+    client_authorities(&fixture.cluster, &users);
+    let source = TlsSource::new(&fixture.cluster.client(), "drover").refreshing_every(Duration::from_millis(5));
+    let ports = source.wait().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let server = server::serve(listener, ports.api.clone(), fixture.public.clone(), stop.clone(), Duration::ZERO);
+    let check = async {
+        let url = format!("https://localhost:{}{ARTIFACTS}", address.port());
+        let get = async |trusts: &Authority, by: &Authority| {
+            trusts.browser(address, Some(by.client("ada", "dev"))).get(&url).send().await
+        };
+        assert_eq!(get(&ours, &users).await.unwrap().status(), StatusCode::OK);
+        fixture.cluster.put(SECRET, renewed.secret());
+        client_authorities(&fixture.cluster, &others);
+        while get(&renewed, &others).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert!(get(&renewed, &users).await.is_err(), "of the replaced authority");
+        assert!(get(&ours, &others).await.is_err(), "the old leaf");
+        stop.cancel();
+    };
+    tokio::join!(server, source.keep(&ports, &stop), check);
 }
 
 #[tokio::test]

@@ -67,6 +67,30 @@ async fn a_bad_token_is_refused_and_not_remembered() {
 }
 
 #[tokio::test]
+async fn so_many_questions_of_a_kind_are_asked_at_once() {
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let silent = service_fn(move |_: Request<Body>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::pending::<Result<Response<Body>, Infallible>>()
+    });
+    let reviews = Reviews::new(Client::new(silent, "default"));
+    let tokens: Vec<String> = (0..2 * AT_ONCE).map(|n| n.to_string()).collect();
+    let mut flood = futures::future::join_all(tokens.iter().map(|token| Box::pin(reviews.authenticate(token, None))));
+    for _ in 0..100 {
+        assert!(futures::poll!(&mut flood).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), AT_ONCE);
+    let known = Identity::default();
+    let mut access = Box::pin(reviews.allowed(&known, &ACCESS));
+    while asked.load(Ordering::Relaxed) == AT_ONCE {
+        assert!(futures::poll!(&mut access).is_pending());
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_the_audience_is_no_proof() {
     let (reviews, _) = reviews(token_answer);
     assert_eq!(reviews.authenticate("unaware", Some("gateway")).await.unwrap(), None);

@@ -52,6 +52,16 @@ impl Authority {
         address: std::net::SocketAddr,
         client: Option<&Pair>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_for(b"http/1.1", address, client).await
+    }
+
+    /// Connects to speak `protocol`.
+    pub(crate) async fn connect_for(
+        &self,
+        protocol: &[u8],
+        address: std::net::SocketAddr,
+        client: Option<&Pair>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem().as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(provider())
@@ -67,7 +77,7 @@ impl Authority {
                 )
                 .unwrap(),
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         let stream = TcpStream::connect(address).await?;
         TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
     }
@@ -96,4 +106,21 @@ fn authorities_that_cannot_be_used_leave_the_old_ones() {
     let before = tls.config();
     assert!(matches!(tls.set_client_authorities(Some(b"nonsense")), Err(TlsError::ClientAuthorities(_))));
     assert!(Arc::ptr_eq(&before, &tls.config()));
+}
+
+#[test]
+fn what_has_not_changed_is_not_exchanged() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let pair = authority.server();
+    let tls = ServerTls::new(pair.leaf()).unwrap();
+    tls.set_client_authorities(Some(authority.pem().as_bytes())).unwrap();
+    let before = tls.config();
+    tls.set_leaf(pair.leaf()).unwrap();
+    tls.set_client_authorities(Some(authority.pem().as_bytes())).unwrap();
+    assert!(Arc::ptr_eq(&before, &tls.config()));
+    tls.set_client_authorities(Some(other.pem().as_bytes())).unwrap();
+    let after = tls.config();
+    assert!(!Arc::ptr_eq(&before, &after));
+    tls.set_leaf(authority.server().leaf()).unwrap();
+    assert!(!Arc::ptr_eq(&after, &tls.config()));
 }

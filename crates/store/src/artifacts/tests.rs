@@ -5,6 +5,8 @@ use proptest::prelude::{prop, prop_assert_eq, proptest};
 
 use super::*;
 
+const BOUNDS: Bounds = Bounds { artifact_bytes: u64::MAX, run_bytes: u64::MAX, artifacts: 64 };
+
 struct Fixture {
     folder: tempfile::TempDir,
     store: Store,
@@ -26,7 +28,8 @@ impl Fixture {
         max: u64,
     ) -> Result<Artifact, StoreError> {
         let parts: Vec<_> = parts.iter().map(|part| Ok::<_, Infallible>(Bytes::from_static(part))).collect();
-        self.store.put_artifact(&self.run, &name.parse().unwrap(), announced, max, stream::iter(parts)).await
+        let bounds = Bounds { artifact_bytes: max, ..BOUNDS };
+        self.store.put_artifact(&self.run, &name.parse().unwrap(), announced, bounds, stream::iter(parts)).await
     }
 
     async fn get(&self, name: &str) -> Option<(Artifact, Vec<u8>)> {
@@ -106,7 +109,7 @@ async fn a_stream_that_breaks_off_leaves_nothing() {
     let fixture = Fixture::new();
     let cut = stream::iter([Ok(Bytes::from_static(b"one")), Err(std::io::Error::other("reset"))]);
     let name = "a".parse().unwrap();
-    let put = fixture.store.put_artifact(&fixture.run, &name, Digest::of(b"one"), 10, cut).await;
+    let put = fixture.store.put_artifact(&fixture.run, &name, Digest::of(b"one"), BOUNDS, cut).await;
     assert!(matches!(put, Err(StoreError::Cut(_))));
     assert!(fixture.files().is_empty());
 }
@@ -116,7 +119,7 @@ async fn a_dropped_upload_leaves_nothing() {
     let fixture = Fixture::new();
     let endless = stream::once(async { Ok::<_, Infallible>(Bytes::from(vec![0; 2 * PART])) }).chain(stream::pending());
     let name = "a".parse().unwrap();
-    let mut put = Box::pin(fixture.store.put_artifact(&fixture.run, &name, Digest::of(b""), u64::MAX, endless));
+    let mut put = Box::pin(fixture.store.put_artifact(&fixture.run, &name, Digest::of(b""), BOUNDS, endless));
     while fixture.files().is_empty() {
         assert!(futures::poll!(&mut put).is_pending());
         tokio::task::yield_now().await;
@@ -132,11 +135,7 @@ async fn many_parts_come_back_in_order() {
     let content: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PART + 12_345).collect();
     let parts: Vec<_> = content.chunks(70_001).map(|part| Ok::<_, Infallible>(Bytes::copy_from_slice(part))).collect();
     let name = "large".parse().unwrap();
-    fixture
-        .store
-        .put_artifact(&fixture.run, &name, Digest::of(&content), content.len() as u64, stream::iter(parts))
-        .await
-        .unwrap();
+    fixture.store.put_artifact(&fixture.run, &name, Digest::of(&content), BOUNDS, stream::iter(parts)).await.unwrap();
     assert!(fixture.get("large").await.unwrap().1 == content);
 }
 
@@ -157,12 +156,36 @@ async fn writers_of_one_name_never_mix() {
 #[tokio::test]
 async fn room_is_counted_without_the_file_that_is_replaced() {
     let fixture = Fixture::new();
-    for name in ["a", "b"] {
-        fixture.put(name, &[b""], Digest::of(b""), 0).await.unwrap();
-    }
-    let room = async |name: &str, max| fixture.store.has_room(&fixture.run, &name.parse().unwrap(), max).await.unwrap();
-    assert!(room("b", 2).await && room("c", 3).await);
-    assert!(!room("c", 2).await);
+    let put = async |name: &str, text: &'static [u8], bounds| {
+        let bytes = stream::iter([Ok::<_, Infallible>(Bytes::from_static(text))]);
+        fixture.store.put_artifact(&fixture.run, &name.parse().unwrap(), Digest::of(text), bounds, bytes).await
+    };
+    put("a", b"12345", BOUNDS).await.unwrap();
+    put("b", b"12345", BOUNDS).await.unwrap();
+    let two = Bounds { artifacts: 2, ..BOUNDS };
+    assert!(matches!(put("c", b"", two).await, Err(StoreError::TooMany(2))));
+    put("b", b"54321", two).await.unwrap();
+
+    let kept = std::fs::metadata(&fixture.files()[0]).unwrap().len();
+    let full = Bounds { run_bytes: kept + 5, ..BOUNDS };
+    put("b", b"67890", full).await.unwrap();
+    assert!(matches!(put("b", b"123456", full).await, Err(StoreError::RunFull(_))));
+    assert!(matches!(put("c", b"1", full).await, Err(StoreError::RunFull(_))));
+    assert_eq!(fixture.get("b").await.unwrap().1, b"67890");
+}
+
+#[tokio::test]
+async fn uploads_at_once_share_the_room_of_their_run() {
+    let fixture = Fixture::new();
+    let names = ["a", "b", "c", "d"];
+    let puts = names.map(async |name| {
+        let bounds = Bounds { run_bytes: 4096, ..BOUNDS };
+        let bytes = stream::iter([Ok::<_, Infallible>(Bytes::from_static(&[0; 3000]))]);
+        let name = name.parse().unwrap();
+        fixture.store.put_artifact(&fixture.run, &name, Digest::of(&[0; 3000]), bounds, bytes).await
+    });
+    let stored = futures::future::join_all(puts).await;
+    assert_eq!(stored.iter().filter(|put| put.is_ok()).count(), 1);
 }
 
 #[tokio::test]

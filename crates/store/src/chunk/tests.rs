@@ -29,3 +29,27 @@ fn what_is_wrong_is_said_with_its_line() {
     assert_eq!(LogChunk::parse(EventId { attempt: 1, sequence: u64::MAX }, b""), Err(InvalidChunk::Numbers));
     assert_eq!(LogChunk::parse(EventId::START, b""), Err(InvalidChunk::Numbers));
 }
+
+#[test]
+fn a_time_is_rfc_3339_and_of_bounded_length() {
+    let with = |time: &str| {
+        let line = line("2-7", "a").replace("2026-01-01T00:00:00.000Z", time);
+        LogChunk::parse(FIRST, line.as_bytes()).err()
+    };
+    for time in ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123456789+01:00"] {
+        assert_eq!(with(time), None, "{time}");
+    }
+    let long = format!("2026-01-01T00:00:00.{}Z", "0".repeat(1000));
+    for time in
+        ["", "now", "2026-01-01", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00Z[UTC]", "2026-01-01T00:00:00", &long]
+    {
+        assert_eq!(with(time), Some(InvalidChunk::Time(1)), "{time}");
+    }
+}
+
+#[test]
+fn the_length_of_a_line_is_that_of_what_is_stored() {
+    let bytes = line("2-7", "\u{1}\"\n\u{1}");
+    let chunk = LogChunk::parse(FIRST, bytes.as_bytes()).unwrap();
+    assert_eq!(line_length(&chunk.events()[0]), chunk.to_lines().len());
+}

@@ -155,6 +155,18 @@ async fn a_page_ends_with_the_chunk_that_reaches_the_limit() {
 }
 
 #[tokio::test]
+async fn a_page_is_measured_by_what_it_takes_on_the_way() {
+    let fixture = Fixture::new();
+    for n in 1..=2 {
+        let mut control = chunk(1, n..=n);
+        control.events[0].text = "\u{1}".repeat(1000);
+        fixture.store.put_log_chunk(&fixture.run, control, LIMIT).await.unwrap();
+    }
+    let page = fixture.store.events_after(&fixture.run, EventId::START, 6000, Look::Thorough).await.unwrap();
+    assert_eq!((page.events.len(), page.more), (1, true), "a control character takes six bytes");
+}
+
+#[tokio::test]
 async fn writers_at_once_store_each_event_once() {
     let fixture = Fixture::new();
     let puts = (1..=20).flat_map(|length| [fixture.put(1, 1..=length), fixture.put(1, 1..=20)]);
@@ -190,9 +202,22 @@ async fn what_is_not_a_line_of_an_event_is_damage() {
 async fn a_folder_that_cannot_be_written_fails_the_probe() {
     let fixture = Fixture::new();
     fixture.store.probe().await.unwrap();
+    assert!(walkdir::WalkDir::new(fixture.folder.path()).min_depth(1).into_iter().next().is_none(), "nothing is left");
     std::fs::remove_dir_all(fixture.folder.path()).unwrap();
     std::fs::write(fixture.folder.path(), "in the way").unwrap();
     assert!(fixture.store.probe().await.is_err());
     assert!(Store::directory(fixture.folder.path()).unwrap_err().to_string().contains("cannot be opened"));
     std::fs::remove_file(fixture.folder.path()).unwrap();
+}
+
+#[test]
+fn a_disk_without_room_is_told_from_other_failures() {
+    let failed = |kind: std::io::ErrorKind| {
+        let source = Box::new(std::io::Error::from(kind));
+        StoreError::from(object_store::Error::Generic { store: "test", source })
+    };
+    assert!(failed(std::io::ErrorKind::StorageFull).is_full());
+    assert!(failed(std::io::ErrorKind::QuotaExceeded).is_full());
+    assert!(!failed(std::io::ErrorKind::PermissionDenied).is_full());
+    assert!(!StoreError::LogFull(1).is_full());
 }
