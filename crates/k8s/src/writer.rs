@@ -132,15 +132,13 @@ impl Writer {
     /// # Errors
     /// When the API server does not take it; [`Error::is_conflict`] for another version.
     pub async fn status<K: Object, S: Serialize>(&self, planned_from: &K, status: &S) -> Result<K, Error> {
-        self.count::<K>("status");
         // Setting the version to what it is makes the API server compare it; a `test` would be a 422 instead.
         let patch = json!([
             { "op": "add", "path": "/metadata/resourceVersion", "value": planned_from.resource_version() },
             { "op": "add", "path": "/status", "value": status },
         ]);
         let namespace = planned_from.namespace().unwrap_or_default();
-        let patch = Patch::<K>::Json(serde_json::from_value(patch).map_err(kube::Error::SerdeError)?);
-        Ok(self.api::<K>(&namespace).patch_status(&planned_from.name_any(), &self.patch_params(), &patch).await?)
+        self.json_patch_status(&namespace, &planned_from.name_any(), patch).await
     }
 
     /// Patches an object by a JSON patch (RFC 6902).

@@ -12,6 +12,7 @@ mod observe;
 mod reconcile;
 mod run;
 mod sources;
+mod workers;
 
 pub use metrics::Metrics;
 pub use run::{Error, Operator, Options};

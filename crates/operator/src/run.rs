@@ -2,23 +2,22 @@
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use drover_api::{Session, names::OPERATOR_MANAGER};
 use drover_k8s::{
     cache::{Cache, Key},
     lease::Candidate,
-    queue::{Queue, Serves},
+    queue::Queue,
     writer::{Counts, Writer},
 };
 use drover_plan::{Settings, frameworks::Frameworks, run::RunnerPod};
 use drover_service::{admin::Readiness, clock::Clock};
 use kube::Client;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{certificates::Trust, events::Events, metrics::Metrics, observe::Accounts, reconcile, sources};
+use crate::{certificates::Trust, events::Events, metrics::Metrics, observe::Accounts, sources, workers};
 
 /// What the operator needs to know.
 #[derive(Clone, Debug)]
@@ -65,14 +64,8 @@ pub enum Error {
 
 /// The lease's name in Drover's namespace.
 const LEASE_NAME: &str = "drover-operator";
-/// How many work on Sessions at once, and how many of those on nothing but pods to create: so few are left for the rest
-/// that status writes never crowd out the pods.
-const WORKERS: usize = 12;
-const WORKERS_FOR_FIRST: usize = 8;
 /// How long one reconciliation may take. A call that hangs is given up like one of a process that died.
-const RECONCILE_LIMIT: Duration = Duration::from_secs(30);
-/// How long work under way may take to end when the operator stops.
-const DRAIN: Duration = Duration::from_secs(10);
+pub(crate) const RECONCILE_LIMIT: Duration = Duration::from_secs(30);
 /// How often sizes are measured and certificates looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// When to try again to make what the gateway needs.
@@ -175,7 +168,7 @@ impl Operator {
         }
         self.readiness.ready();
         tracing::info!(sessions = context.sessions.len(), pods = context.pods.len(), "watching");
-        let mut workers = start_workers(&context);
+        let mut workers = workers::start(&context);
         if let Err(error) = sources::sweep(&context, &self.options).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "finished Sessions could not be looked through");
         }
@@ -184,7 +177,7 @@ impl Operator {
             _ = workers.join_next() => Err(Error::WorkerEnded),
             () = stop.cancelled() => Ok(()),
         };
-        drain(&context, workers).await;
+        workers::drain(&context, workers).await;
         ended
     }
 
@@ -261,49 +254,4 @@ fn report_writes(metrics: &Metrics, reported: &mut Counts, counts: Counts) {
         }
     }
     *reported = counts;
-}
-
-fn start_workers(context: &Arc<Context>) -> JoinSet<()> {
-    let mut workers = JoinSet::new();
-    for number in 0..WORKERS {
-        let serves = if number < WORKERS_FOR_FIRST { Serves::First } else { Serves::Both };
-        workers.spawn(work(context.clone(), serves));
-    }
-    workers
-}
-
-async fn work(context: Arc<Context>, serves: Serves) {
-    while let Some(key) = context.queue.next(serves).await {
-        let began = Instant::now();
-        let reconciled = tokio::time::timeout(RECONCILE_LIMIT, reconcile::reconcile(&context, &key)).await;
-        let result = match reconciled.unwrap_or(Err(reconcile::Error::TooLong)) {
-            Ok(wake) => {
-                context.queue.done(&key);
-                if let Some(at) = wake {
-                    context.queue.add_at(key, at);
-                }
-                "done"
-            }
-            Err(error) if error.is_conflict() => {
-                tracing::debug!(%key, "planned from an old version; planned again");
-                context.queue.failed(&key);
-                "conflict"
-            }
-            Err(error) => {
-                tracing::warn!(%key, error = &error as &dyn std::error::Error, "the reconciliation failed; it is tried again");
-                context.queue.failed(&key);
-                "error"
-            }
-        };
-        context.metrics.reconciled(result, began.elapsed().as_secs_f64());
-    }
-}
-
-/// Lets work under way end, so that no write is cut off half-way.
-async fn drain(context: &Context, mut workers: JoinSet<()>) {
-    context.queue.close();
-    let all = async { while workers.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, all).await.is_err() {
-        tracing::warn!("work under way did not end in time");
-    }
 }

@@ -32,7 +32,11 @@ use crate::{
 };
 
 /// How long anything in a world is waited for, in real time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
+/// A lease that no busy machine loses.
+const LONG_LEASE: Duration = Duration::from_secs(60);
+/// A lease that is soon lost, for rows in which it passes to another.
+pub const SHORT_LEASE: Duration = Duration::from_secs(4);
 /// How much faster than real time the world's clock runs.
 const SPEED: u32 = 20;
 const TICK: Duration = Duration::from_millis(5);
@@ -133,13 +137,21 @@ impl World {
     /// # Errors
     /// When its client cannot be made.
     pub async fn operator(&self, identity: &str, fault: Fault) -> Result<Running> {
+        self.operator_with_lease(identity, fault, LONG_LEASE).await
+    }
+
+    /// Starts an operator whose lease is of that length.
+    ///
+    /// # Errors
+    /// When its client cannot be made.
+    pub async fn operator_with_lease(&self, identity: &str, fault: Fault, lease: Duration) -> Result<Running> {
         let faults = Faults::new(fault);
         let mut config = api_server::config().await?;
         config.default_retry = false;
         let client = ClientBuilder::try_from(config)?.with_layer(&faults).build();
         let operator = Operator::new(
             client,
-            self.options(identity),
+            self.options(identity, lease),
             self.clock.clone(),
             Metrics::register(&mut Registry::default()),
         );
@@ -154,7 +166,7 @@ impl World {
         Ok(Running { faults, task, stop })
     }
 
-    fn options(&self, identity: &str) -> Options {
+    fn options(&self, identity: &str, lease: Duration) -> Options {
         Options {
             namespace: self.namespace.clone(),
             watch_namespace: Some(self.namespace.clone()),
@@ -167,7 +179,7 @@ impl World {
             default_timeout: drover_api::Duration::from_secs(3600).expect("an hour"),
             pod_retention: RETENTION,
             status_delay: Duration::from_secs(2),
-            lease: Duration::from_secs(1),
+            lease,
         }
     }
 

@@ -14,6 +14,9 @@ use kube::{
     api::{DeleteParams, PostParams},
 };
 
+/// The writes that every life has; on a slow machine the status is written once or twice more, so that a fault at a
+/// higher number may find no write.
+const SHORTEST_LIFE: usize = 9;
 /// How many rows run at once.
 const AT_ONCE: usize = 6;
 
@@ -42,8 +45,9 @@ async fn life(fault: Fault) -> Result<Vec<String>> {
         check(&world).await?;
         first.stop().await?;
     }
-    ensure!(faults.hit(), "the life had no such write");
-    Ok(faults.writes())
+    let writes = faults.writes();
+    ensure!(faults.hit() || writes.len() >= SHORTEST_LIFE, "the life ended before the fault: {writes:#?}");
+    Ok(writes)
 }
 
 /// An operator dies at each write of a life in which the Session is deleted while it runs; nothing is left.
@@ -127,7 +131,7 @@ async fn check(world: &World) -> Result<()> {
 
 async fn sweep(fault: impl Fn(usize) -> Fault) -> Result<()> {
     let writes = life(Fault::None).await?;
-    ensure!(writes.len() >= 7, "a life has more writes than {writes:?}");
+    ensure!(writes.len() >= SHORTEST_LIFE, "a life has more writes than {writes:?}");
     stream::iter(1..=writes.len())
         .map(|number| {
             let fault = fault(number);

@@ -5,7 +5,7 @@ use drover_api::state::{Phase, Reason};
 use drover_suite::{
     faults::Fault,
     kubelet::Script,
-    world::{Running, World, phase},
+    world::{Running, SHORT_LEASE, World, phase},
 };
 use kube::{ResourceExt, api::DeleteParams};
 
@@ -106,10 +106,10 @@ async fn a_pod_forced_away_while_the_operator_is_down_is_not_run_again() -> Resu
 #[tokio::test]
 async fn of_two_operators_one_works_and_the_other_takes_over() -> Result<()> {
     let world = World::new(Script { endless: true, ..Script::default() }).await?;
-    let first = world.operator("one", Fault::None).await?;
+    let first = world.operator_with_lease("one", Fault::None, SHORT_LEASE).await?;
     world.session("two").await?;
     world.until("two", |s| phase(s) == Phase::Running).await?;
-    let second = world.operator("two", Fault::None).await?;
+    let second = world.operator_with_lease("two", Fault::None, SHORT_LEASE).await?;
     world.session("three").await?;
     world.until("three", |s| phase(s) == Phase::Running).await?;
     assert!(second.faults.writes().is_empty(), "who stands by writes nothing");
@@ -123,10 +123,10 @@ async fn of_two_operators_one_works_and_the_other_takes_over() -> Result<()> {
 #[tokio::test]
 async fn an_operator_that_cannot_renew_its_lease_ends_and_another_goes_on() -> Result<()> {
     let world = World::new(Script { endless: true, ..Script::default() }).await?;
-    let first = world.operator("one", Fault::None).await?;
+    let first = world.operator_with_lease("one", Fault::None, SHORT_LEASE).await?;
     world.session("overlap").await?;
     world.until("overlap", |s| phase(s) == Phase::Running).await?;
-    let second = world.operator("two", Fault::None).await?;
+    let second = world.operator_with_lease("two", Fault::None, SHORT_LEASE).await?;
     first.faults.hold_leases();
     world.kubelet.end_agents();
     assert!(matches!(first.ends().await?, Err(drover_operator::Error::LeaseLost)));
@@ -139,7 +139,7 @@ async fn an_operator_that_cannot_renew_its_lease_ends_and_another_goes_on() -> R
 #[tokio::test]
 async fn an_operator_that_lost_its_lease_ends() -> Result<()> {
     let world = World::new(Script { endless: true, ..Script::default() }).await?;
-    let first = world.operator("one", Fault::None).await?;
+    let first = world.operator_with_lease("one", Fault::None, SHORT_LEASE).await?;
     world.session("lost").await?;
     world.until("lost", |s| phase(s) == Phase::Running).await?;
     let stolen = serde_json::json!({ "spec": { "holderIdentity": "two", "leaseDurationSeconds": 1 } });
@@ -147,7 +147,7 @@ async fn an_operator_that_lost_its_lease_ends() -> Result<()> {
         kube::Api::<k8s_openapi::api::coordination::v1::Lease>::namespaced(world.client.clone(), &world.namespace);
     leases.patch("drover-operator", &Default::default(), &kube::api::Patch::Merge(stolen)).await?;
     assert!(matches!(first.ends().await?, Err(drover_operator::Error::LeaseLost)));
-    let _second = world.operator("two", Fault::None).await?;
+    let _second = world.operator_with_lease("two", Fault::None, SHORT_LEASE).await?;
     world.kubelet.end_agents();
     assert_eq!(phase(&world.ended("lost").await?), Phase::Succeeded);
     Ok(())
