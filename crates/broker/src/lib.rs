@@ -6,11 +6,11 @@
 //!
 //! What holds whatever happens:
 //! - The log has no gap and no event twice. `exec` keeps a line until the broker took it, the broker keeps an event in
-//!   its [`journal`] until the gateway stored it, and both sides count, so a broker that is killed and started again
+//!   its `journal` until the gateway stored it, and both sides count, so a broker that is killed and started again
 //!   goes on where it was.
 //! - Memory is bounded. When the gateway is away the log's buffer fills and the agent's next write waits.
 //! - Files leave only from beneath the workspace, and links are never followed.
-//! - After SIGTERM the broker exits at once when nothing is unsent, else within [`finish::GRACE`].
+//! - After SIGTERM the broker exits at once when nothing is unsent, else within `finish::GRACE`.
 //!
 //! The agent reaches the socket as `exec` does. Over it an agent can add lines of any kind to the log of its own run,
 //! lines that look like Drover's among them; leave gaps in `exec`'s lines by counting wrongly; and ask for the end

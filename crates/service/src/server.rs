@@ -1,8 +1,8 @@
 //! Serving a router over TLS, HTTP/1.1 and HTTP/2.
 //!
 //! Nobody holds up others by being slow: a handshake runs in the task of its own connection and is given
-//! [`Limits::handshake`], a connection without a request is closed after [`Limits::idle`], one whose client does not
-//! read after [`Limits::stall`], and one address has [`Limits::per_peer`] connections at most. Handlers find the
+//! `Limits::handshake`, a connection without a request is closed after `Limits::idle`, one whose client does not
+//! read after `Limits::stall`, and one address has `Limits::per_peer` connections at most. Handlers find the
 //! client's verified certificate as an extension, [`PeerCertificate`].
 
 mod activity;

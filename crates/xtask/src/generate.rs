@@ -47,7 +47,7 @@ pub fn write(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What [`write`] would change, each a sentence.
+/// What [`write()`] would change, each a sentence.
 ///
 /// # Errors
 /// When the definitions cannot be encoded.

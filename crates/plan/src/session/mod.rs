@@ -1,6 +1,6 @@
 //! What to do about a Session.
 //!
-//! [`plan`] takes everything that was observed and answers with the steps to take, in order, and the status that is
+//! [`plan()`] takes everything that was observed and answers with the steps to take, in order, and the status that is
 //! true once they are taken; [`Plan::settle`] corrects that status by what the steps met with.
 
 mod finished;
