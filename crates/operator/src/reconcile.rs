@@ -77,7 +77,11 @@ async fn write_status(
         Err(error) => return Err(error.into()),
     };
     context.events.transition(session, &before, &status);
-    if let Some(item) = session_item(written).filter(|_| !status.phase.is_finished()) {
+    if status.phase.is_finished() {
+        // Finished Sessions are read, not cached; what is left to do need not wait for the watch.
+        context.sessions.remove(key, &key.name);
+        context.queue.add(key.clone(), Lane::Later);
+    } else if let Some(item) = session_item(written) {
         context.sessions.put(item);
     }
     Ok(())

@@ -43,7 +43,9 @@ async fn work(context: Arc<Context>, serves: Serves) {
                 "done"
             }
             Err(error) if error.is_conflict() => {
-                tracing::debug!(%key, "planned from an old version; planned again");
+                tracing::debug!(%key, "planned from an old version; read and planned again");
+                // The cache is behind; what it does not have is read.
+                context.sessions.remove(&key, &key.name);
                 context.queue.failed(&key);
                 "conflict"
             }

@@ -1,6 +1,11 @@
 //! A gateway that holds its side of the protocol strictly and can be told to misbehave.
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -21,7 +26,7 @@ use drover_api::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sha2::{Digest, Sha256};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     time::timeout,
 };
@@ -82,6 +87,8 @@ pub struct Gateway {
     pub held: Arc<watch::Sender<Held>>,
     pub ca: String,
     pub port: u16,
+    /// Bound, so that the port stays this gateway's; nobody listens on it before the start.
+    socket: Mutex<Option<TcpSocket>>,
     tls: TlsAcceptor,
 }
 
@@ -89,9 +96,11 @@ impl Gateway {
     /// Has a port, on which nobody listens yet.
     pub async fn down(prompt: &str) -> Self {
         let (ca, tls) = identity();
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = socket.local_addr().unwrap().port();
         let held = Held { prompt: prompt.to_owned(), ..Held::default() };
-        Self { held: Arc::new(watch::Sender::new(held)), ca, port, tls }
+        Self { held: Arc::new(watch::Sender::new(held)), ca, port, socket: Mutex::new(Some(socket)), tls }
     }
 
     pub async fn up(prompt: &str) -> Self {
@@ -101,7 +110,8 @@ impl Gateway {
     }
 
     pub async fn start(&self) {
-        let tcp = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
+        let socket = self.socket.lock().unwrap().take().expect("a gateway starts once");
+        let tcp = socket.listen(1024).unwrap();
         let routes = Router::new()
             .route("/runner/v1/messages", get(messages))
             .route("/runner/v1/logs/{sequence}", put(log))

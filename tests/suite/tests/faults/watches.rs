@@ -37,10 +37,10 @@ async fn a_stale_cache_of_sessions_runs_nothing_twice() -> Result<()> {
     world.until("stale", |s| phase(s) == Phase::Running).await?;
     operator.faults.hold_watches(Some("sessions"));
     world.kubelet.end_agents();
-    // Decided on a Session that has changed since: each write is refused, and planned again.
+    // Decided on a Session that has changed since: the write is refused, and planned again from what is read.
     let session = world.ended("stale").await?;
     assert_eq!((phase(&session), session.status.and_then(|s| s.attempt)), (Phase::Succeeded, Some(1)));
-    world.until_pods(|pods| pods.len() == 1 && pods[0].metadata.finalizers.is_none()).await.ok();
+    world.until_pods(|pods| pods.len() == 1 && pods[0].metadata.finalizers.is_none()).await?;
     operator.faults.hold_watches(None);
     world.reclaimed("stale").await?;
     assert_eq!(tries(&operator).0, 1, "{:#?}", operator.faults.writes());
