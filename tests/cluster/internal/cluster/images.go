@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -57,15 +57,14 @@ func (c *Cluster) loadPauseImage(ctx context.Context, supervisor int) error {
 		return err
 	}
 	socket := throughProcess(supervisor, node.ContainerdSocket)
+	// The socket's file is there a moment before containerd listens.
 	for {
-		_, err := os.Stat(socket)
+		connection, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 		if err == nil {
+			connection.Close()
 			break
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("look for containerd: %w", err)
-		}
-		if err := pause(ctx, "containerd has no socket yet"); err != nil {
+		if err := pause(ctx, "containerd does not listen yet"); err != nil {
 			return err
 		}
 	}
