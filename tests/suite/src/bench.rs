@@ -143,7 +143,7 @@ impl Bench {
 
     /// What an operator does that has nothing to do.
     async fn steady(&mut self, operator: &OperatorProcess, size: &str, mib: f64) -> Result<()> {
-        tokio::time::sleep(SETTLE).await;
+        operator.quiet().await?;
         let before = operator.sample().await?;
         tokio::time::sleep(SETTLE).await;
         let after = operator.sample().await?;

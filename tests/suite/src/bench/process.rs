@@ -105,7 +105,7 @@ impl OperatorProcess {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
-        let operator = Self { child, url: format!("http://127.0.0.1:{port}/metrics"), started };
+        let operator = Self { child, url: format!("http://127.0.0.1:{port}"), started };
         while !operator.sample().await.is_ok_and(|sample| sample.leading) {
             if started.elapsed() > PATIENCE {
                 bail!("the operator does not lead");
@@ -116,8 +116,12 @@ impl OperatorProcess {
     }
 
     pub(super) async fn sample(&self) -> Result<Sample> {
-        let text = reqwest::get(&self.url).await?.error_for_status()?.text().await?;
+        let text = reqwest::get(format!("{}/metrics", self.url)).await?.error_for_status()?.text().await?;
         Ok(Sample::read(&text))
+    }
+
+    async fn is_ready(&self) -> Result<bool> {
+        Ok(reqwest::get(format!("{}/readyz", self.url)).await?.status().is_success())
     }
 
     /// The most memory that it ever had resident, in MiB.
@@ -131,13 +135,15 @@ impl OperatorProcess {
 
     /// From the start of the process to the last thing that it did before it came to rest.
     pub(super) async fn quiet(&self) -> Result<Duration> {
-        let mut last = (Instant::now(), f64::NAN);
+        let began = Instant::now();
+        let mut last = (began, f64::NAN);
         while last.0.elapsed() < QUIET {
             let reconciles = self.sample().await?.reconciles;
-            if reconciles.to_bits() != last.1.to_bits() {
+            // Before its watches are complete it is not ready, and not quiet either.
+            if reconciles.to_bits() != last.1.to_bits() || !self.is_ready().await? {
                 last = (Instant::now(), reconciles);
             }
-            if self.started.elapsed() > PATIENCE {
+            if began.elapsed() > PATIENCE {
                 bail!("the operator does not come to rest");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
