@@ -25,8 +25,6 @@ use serde_json::json;
 
 /// The API group of all of Drover's resources.
 pub const GROUP: &str = "drover.dev";
-/// The version that is served and stored.
-pub const VERSION: &str = "v1alpha1";
 
 /// The definitions to install, with the defaults that a derive cannot express.
 #[must_use]

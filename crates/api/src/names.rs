@@ -40,8 +40,6 @@ pub const GATEWAY_URL_KEY: &str = "url";
 pub const GATEWAY_CA_KEY: &str = "ca.crt";
 /// The ConfigMap in Drover's namespace that holds the frameworks, a key each.
 pub const FRAMEWORKS_CONFIG_MAP: &str = "drover-frameworks";
-/// The Service of the gateway in Drover's namespace.
-pub const GATEWAY_SERVICE: &str = "drover-gateway";
 /// The Secret in Drover's namespace with the long-lived certificate authority; only the operator reads it.
 pub const CA_SECRET: &str = "drover-ca";
 /// The Secret in Drover's namespace with the gateway's serving certificate, which the operator renews.
