@@ -39,7 +39,7 @@ generate: setup ## Write the files that are derived from the code: crds/, docs/r
 .PHONY: fmt
 fmt: setup ## Format the code
 	@cargo fmt --all
-	@gofmt -w tests/cluster
+	@gofmt -w tests
 
 .PHONY: doc
 doc: setup ## Build the documentation of the code into target/doc

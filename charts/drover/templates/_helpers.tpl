@@ -96,15 +96,20 @@ system:serviceaccount:{{ .Release.Namespace }}:drover-gateway
   value: "0"
 {{- end }}
 
-{{/* A duration that Drover takes, from 1s to 744h; the schema cannot add up. Takes (list value name). */}}
-{{- define "drover.duration" -}}
-{{- $text := index . 0 -}}
+{{/* A duration in seconds; the schema cannot add up. Takes the duration. */}}
+{{- define "drover.seconds" -}}
+{{- $text := . -}}
 {{- $seconds := 0 -}}
 {{- range $unit, $length := dict "h" 3600 "m" 60 "s" 1 -}}
 {{- $seconds = add $seconds (mul $length (regexFind (printf "[0-9]+%s" $unit) $text | trimSuffix $unit | int64)) -}}
 {{- end -}}
-{{- if gt $seconds 2678400 -}}
-{{- fail (printf "%s is %s, but a duration is from 1s to 744h" (index . 1) $text) -}}
+{{ $seconds }}
 {{- end -}}
-{{ $text | quote }}
+
+{{/* A duration that Drover takes, from 1s to 744h. Takes (list value name). */}}
+{{- define "drover.duration" -}}
+{{- if gt (include "drover.seconds" (index . 0) | int64) 2678400 -}}
+{{- fail (printf "%s is %s, but a duration is from 1s to 744h" (index . 1) (index . 0)) -}}
+{{- end -}}
+{{ index . 0 | quote }}
 {{- end -}}

@@ -44,7 +44,7 @@ fn with_bounded_conditions(mut crd: CustomResourceDefinition) -> CustomResourceD
         let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions.and_then(|c| c.items.as_mut()) else {
             continue;
         };
-        for (name, most) in [("type", 64), ("status", 7), ("reason", 64), ("message", 1024)] {
+        for (name, most) in [("type", 64), ("status", 7), ("reason", 64), ("message", 384)] {
             if let Some(text) = condition.properties.as_mut().and_then(|p| p.get_mut(name)) {
                 text.max_length = Some(most);
             }

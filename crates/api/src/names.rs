@@ -6,7 +6,7 @@ pub mod label {
     pub const SESSION: &str = "drover.dev/session";
     /// The uid of the Session that a pod runs.
     pub const SESSION_UID: &str = "drover.dev/session-uid";
-    /// Which try of the Session a pod is, counted from 1.
+    /// Which attempt of the Session a pod is, counted from 1.
     pub const ATTEMPT: &str = "drover.dev/attempt";
     /// How an object that Drover itself named came to be: `plugin`, `api` or `trigger`.
     pub const ORIGIN: &str = "drover.dev/origin";
@@ -20,8 +20,8 @@ pub mod label {
 pub mod annotation {
     /// On a runner pod: the [`Report`](crate::report::Report) of its broker, written by the gateway alone.
     pub const REPORT: &str = "drover.dev/report";
-    /// On a runner pod: the generation of the Session that the pod was made from.
-    pub const GENERATION: &str = "drover.dev/generation";
+    /// On a runner pod: a hash of the part of the Session's spec that the pod was made from.
+    pub const PLAN: &str = "drover.dev/plan";
     /// On a Session: its [`Outcome`](crate::state::Outcome), kept for a restore from a backup, which drops status.
     pub const OUTCOME: &str = "drover.dev/outcome";
 }
@@ -71,6 +71,8 @@ pub mod condition {
     pub const COMPLETE: &str = "Complete";
     /// Whether everything that `spec.artifacts` names was stored.
     pub const ARTIFACTS_STORED: &str = "ArtifactsStored";
+    /// Whether all of working directory and home could be kept for the next attempt.
+    pub const WORKSPACE_KEPT: &str = "WorkspaceKept";
     /// kstatus: work on accepting the object is still going on.
     pub const RECONCILING: &str = "Reconciling";
     /// kstatus: the object failed or needs a change of its spec.

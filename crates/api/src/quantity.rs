@@ -19,26 +19,35 @@ pub enum Amount {
     Text(String),
 }
 
+impl Amount {
+    /// The same as the core API's type holds it.
+    #[must_use]
+    pub fn to_core(&self) -> Quantity {
+        Quantity(match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        })
+    }
+}
+
 /// The core API's own pattern for a quantity.
 const PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
+/// The schema that the core API gives to one quantity.
+pub(crate) fn amount_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "pattern": PATTERN, "x-kubernetes-int-or-string": true })
+}
+
 /// The schema that the core API gives to its own resource lists.
-pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "maxProperties": 16,
-        "additionalProperties": {
-            "pattern": PATTERN,
-            "x-kubernetes-int-or-string": true,
-        },
+        "additionalProperties": amount_schema(generator),
     })
 }
 
 /// The same quantities as the core API's types hold them.
 pub(crate) fn to_core(quantities: &Quantities) -> BTreeMap<String, Quantity> {
-    let text = |amount: &Amount| match amount {
-        Amount::Number(number) => number.to_string(),
-        Amount::Text(text) => text.clone(),
-    };
-    quantities.iter().map(|(name, quantity)| (name.clone(), Quantity(text(quantity)))).collect()
+    quantities.iter().map(|(name, amount)| (name.clone(), amount.to_core())).collect()
 }

@@ -1,24 +1,25 @@
-//! `Session`: a piece of work with an agent.
+//! `Session`: a conversation or a piece of work with an agent.
 
-use std::collections::BTreeMap;
+mod conversation;
+mod pod;
+mod status;
+mod workspace;
 
-use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub use conversation::{Cancel, Idle, Retry, SessionMessage, Suspend, consumed_entry};
+pub use pod::{EnvVar, PodOverrides, Resources};
+pub use status::{PodReference, Question, SessionStatus, Transition};
+pub use workspace::{Claim, EmptyDir, Workspace};
+
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Duration,
-    quantity::{self, Quantities},
-    report::Artifact,
-    state::{self, Phase},
-};
+use crate::Duration;
 
-/// A piece of work with an agent: a prompt, the framework that runs it, and what it is to hand back.
+/// A conversation or a piece of work with an agent: a prompt, the framework that runs it, messages that follow, and what
+/// it is to hand back.
 ///
-/// Drover runs it once, in a pod of its namespace. What was asked cannot be changed while or after it runs: to run
-/// it again, create a Session with another name.
+/// Drover runs it once, in pods of its namespace, one at a time. What was asked cannot be changed while or after it
+/// runs: to run it again, create a Session with another name.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
 #[kube(
     group = "drover.dev",
@@ -30,7 +31,7 @@ use crate::{
     namespaced,
     status = "SessionStatus",
     derive = "PartialEq",
-    doc = "A piece of work with an agent: a prompt, the framework that runs it, and what it is to hand back. Drover runs it once, in a pod of its namespace. What was asked cannot be changed while or after it runs: to run it again, create a Session with another name.",
+    doc = "A conversation or a piece of work with an agent: a prompt, the framework that runs it, messages that follow, and what it is to hand back. Drover runs it once, in pods of its namespace, one at a time. What was asked cannot be changed while or after it runs: to run it again, create a Session with another name.",
     selectable = ".status.phase",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
@@ -39,9 +40,15 @@ use crate::{
     printcolumn(name = "Pod", type_ = "string", json_path = ".status.pod.name", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
     validation = Rule::new(
-        "self.spec == oldSelf.spec || (self.status.phase == 'Pending' && has(self.status.conditions) && self.status.conditions.exists(c, c.type == 'Accepted' && c.status == 'False'))"
+        "!(has(oldSelf.status) && oldSelf.status.phase in ['Succeeded', 'Failed', 'Cancelled']) || self.spec == oldSelf.spec"
     )
-    .message("spec cannot be changed once the Session was accepted: create a Session with another name to run something else"),
+    .message("the Session has ended and its spec cannot be changed: create a Session with another name to run something else"),
+    validation = Rule::new(
+        "(self.spec.prompt == oldSelf.spec.prompt && self.spec.framework == oldSelf.spec.framework && has(self.spec.timeout) == has(oldSelf.spec.timeout) && (!has(self.spec.timeout) || self.spec.timeout == oldSelf.spec.timeout) && has(self.spec.artifacts) == has(oldSelf.spec.artifacts) && (!has(self.spec.artifacts) || self.spec.artifacts == oldSelf.spec.artifacts) && has(self.spec.retry) == has(oldSelf.spec.retry) && (!has(self.spec.retry) || self.spec.retry == oldSelf.spec.retry) && has(self.spec.workspace) == has(oldSelf.spec.workspace) && (!has(self.spec.workspace) || self.spec.workspace == oldSelf.spec.workspace) && has(self.spec.pod) == has(oldSelf.spec.pod) && (!has(self.spec.pod) || self.spec.pod == oldSelf.spec.pod)) || (self.status.phase == 'Pending' && has(self.status.conditions) && self.status.conditions.exists(c, c.type == 'Accepted' && c.status == 'False'))"
+    )
+    .message("of a Session's spec only messages, interactive, idle, suspend, cancel and ttlAfterFinished can be changed once it was accepted: create a Session with another name to run something else"),
+    validation = Rule::new("!has(oldSelf.spec.cancel) || has(self.spec.cancel)")
+        .message("cancel cannot be taken back: create a Session with another name to run it again"),
     validation = Rule::new("size(self.metadata.name) <= 63")
         .message("metadata.name must have at most 63 characters, because it becomes a label of the pod"),
 )]
@@ -57,8 +64,9 @@ pub struct SessionSpec {
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub framework: String,
 
-    /// How long the run may take, counted from the start of the agent, for instance `1h30m`. When it is over the agent
-    /// is stopped and the Session fails with the reason DeadlineExceeded; artifacts that exist by then are kept.
+    /// How long the agent may run in all, over all attempts and waiting for messages included, for instance `1h30m`; the
+    /// time in which the Session is suspended or waits for a node does not count. When it is over the agent is
+    /// stopped and the Session fails with the reason DeadlineExceeded; artifacts that exist by then are kept.
     /// From 1s to 744h; left out, the platform's default holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
@@ -75,160 +83,74 @@ pub struct SessionSpec {
     )]
     pub artifacts: Vec<String>,
 
+    /// Follow-up messages, at most 64. Each is delivered once, in the order of the list, when the turn before it has ended.
+    /// Taking a message away has no effect on what was delivered. Keep them out of Git, or add them by server-side
+    /// apply.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["id".into()]))]
+    pub messages: Vec<SessionMessage>,
+
+    /// Whether the agent's pod waits for the next message when it has dealt with all, in the phase Waiting. Without it
+    /// the Session ends then. Set it back to false to end the conversation after its turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interactive: bool,
+
+    /// What becomes of an interactive Session in which nobody says anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
+
+    /// Present, the agent is stopped and its pod given back; the Session goes on where its last turn ended once this is
+    /// removed. Write `suspend: {}`. Keep it out of Git, or set it by server-side apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<Suspend>,
+
+    /// Present, the Session ends as Cancelled, and its agent is stopped within seconds. Write `cancel: {}`; it cannot be
+    /// taken back. Keep it out of Git, or set it by server-side apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancel>,
+
+    /// Whether and how often an attempt that failed is followed by another. Left out, it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+
+    /// Where the agent's files are. Left out, on the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Workspace>,
+
+    /// How long after its end the Session's pod, claim, log and artifacts are kept. A Session that Drover itself named
+    /// is deleted then, but not before 4 days have passed; one that was applied stays, so that a GitOps tool does
+    /// not run it again. Left out, they are kept as long as the Session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_after_finished: Option<Duration>,
+
     /// Changes to the pod in which the agent runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodOverrides>,
 }
 
-fn default_framework() -> String {
-    "shell".to_owned()
-}
-
-/// Changes to the pod in which the agent runs.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PodOverrides {
-    /// CPU, memory and other resources of the agent's container.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-
-    /// Environment of the agent's container, in plain text: everyone who may read the Session reads it. At most 64
-    /// variables, whose values have at most 32,768 characters in all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    #[x_kube(
-        merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]),
-        validation = Rule::new("self.map(v, has(v.value) ? size(v.value) : 0).sum() <= 32768")
-            .message("the values of env may have at most 32768 characters in all: put more into a file of the repository or image")
-    )]
-    pub env: Vec<EnvVar>,
-
-    /// Labels that a node must have for the pod to run there.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32), schema_with = "node_selector")]
-    pub node_selector: BTreeMap<String, String>,
-
-    /// Taints of nodes that the pod bears.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    pub tolerations: Vec<Toleration>,
-}
-
-fn node_selector(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "maxProperties": 32,
-        "additionalProperties": { "type": "string", "maxLength": 63 },
-    })
-}
-
-/// CPU, memory and other resources of a container.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
-pub struct Resources {
-    /// What the node must have free, by resource name, for instance `cpu: 500m`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "quantity::schema")]
-    pub requests: Quantities,
-    /// What the container may use at most, by resource name, for instance `memory: 2Gi`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "quantity::schema")]
-    pub limits: Quantities,
-}
-
-impl Resources {
-    /// The same as the core API's type holds it.
+impl SessionSpec {
+    /// A spec that says nothing but the prompt.
     #[must_use]
-    pub fn to_core(&self) -> ResourceRequirements {
-        let some = |quantities: &Quantities| (!quantities.is_empty()).then(|| quantity::to_core(quantities));
-        ResourceRequirements { claims: None, requests: some(&self.requests), limits: some(&self.limits) }
+    pub fn new(prompt: impl Into<String>) -> Self {
+        Self {
+            prompt: prompt.into(),
+            framework: default_framework(),
+            timeout: None,
+            artifacts: Vec::new(),
+            messages: Vec::new(),
+            interactive: false,
+            idle: None,
+            suspend: None,
+            cancel: None,
+            retry: None,
+            workspace: None,
+            ttl_after_finished: None,
+            pod: None,
+        }
     }
 }
 
-/// A variable of the agent's environment.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
-pub struct EnvVar {
-    /// The variable's name: letters, digits and `_`, not beginning with a digit. Names that begin with `DROVER_`
-    /// belong to Drover.
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('DROVER_')")
-        .message("names that begin with DROVER_ belong to Drover: choose another name"))]
-    pub name: String,
-    /// The variable's value, at most 4 KiB, taken as it is: `$(NAME)` is not expanded.
-    #[serde(default)]
-    #[schemars(length(max = 4096))]
-    pub value: String,
-}
-
-/// What Drover knows of a Session.
-///
-/// Bounded: at most 64 artifacts, 8 conditions and messages of at most 1,024 bytes, so far below 64 KiB.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionStatus {
-    /// The generation that this status speaks of; -1 until Drover has seen the Session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-
-    /// Where the Session stands, for people: Pending, Running, Succeeded or Failed.
-    #[serde(default)]
-    pub phase: Phase,
-
-    /// Why it stands there, one word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<state::Reason>,
-
-    /// Why it stands there and what can be done, in a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub message: Option<String>,
-
-    /// Which try runs or ran, counted from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("format" = "int32"))]
-    pub attempt: Option<u32>,
-
-    /// The pod of this try. It is deleted some time after the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pod: Option<PodReference>,
-
-    /// When the agent started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Time>,
-
-    /// When the Session ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Time>,
-
-    /// The agent's exit code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i32>,
-
-    /// The files that were kept; fetch them with `kubectl drover artifacts`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
-    pub artifacts: Vec<Artifact>,
-
-    /// The state for machines: Accepted, Admitted, Complete, ArtifactsStored and, where they hold, Reconciling and
-    /// Stalled.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-}
-
-/// The pod of a try.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
-pub struct PodReference {
-    /// The pod's name, in the Session's namespace.
-    #[schemars(length(max = 63))]
-    pub name: String,
-    /// The pod's uid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub uid: Option<String>,
-    /// The node that it runs on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub node: Option<String>,
+fn default_framework() -> String {
+    "shell".to_owned()
 }

@@ -1,16 +1,18 @@
 //! Storing what `spec.artifacts` names.
 
-mod open;
 mod patterns;
 mod upload;
 mod walk;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, ffi::OsStr, path::Path, sync::Arc};
 
 use drover_api::report::{Artifact, MAX_ARTIFACTS};
 
-use crate::{gateway::Gateway, text::count};
-use open::Workspace;
+use crate::{
+    beneath::{self, Root},
+    gateway::Gateway,
+    text::count,
+};
 use patterns::Patterns;
 use upload::Patience;
 use walk::Walk;
@@ -34,7 +36,7 @@ pub(crate) async fn store(gateway: &Gateway, workspace: &Path, patterns: &[Strin
     }
     let (patterns, refused) = Patterns::new(patterns);
     stored.problems.extend(refused);
-    let workspace = match Workspace::open(workspace) {
+    let workspace = match Root::open(workspace) {
         Ok(workspace) => Arc::new(workspace),
         Err(error) => {
             stored.problems.push(format!("no artifact was stored: the working directory cannot be read: {error}"));
@@ -67,7 +69,7 @@ impl Stored {
 }
 
 /// What the patterns name, and the files among it in the order of their sizes.
-async fn find(workspace: Arc<Workspace>, patterns: Patterns) -> (Walk, Vec<String>) {
+async fn find(workspace: Arc<Root>, patterns: Patterns) -> (Walk, Vec<String>) {
     let walked = tokio::task::spawn_blocking(move || {
         let walk = Walk::of(&workspace, &patterns);
         let files = by_size(&workspace, &walk.files);
@@ -81,8 +83,8 @@ async fn find(workspace: Arc<Workspace>, patterns: Patterns) -> (Walk, Vec<Strin
 
 /// By size as it is now, and by name where sizes are equal. What cannot be opened comes first: it costs no time, and
 /// the upload says why.
-fn by_size(workspace: &Workspace, files: &BTreeSet<String>) -> Vec<String> {
-    let size = |name: &String| workspace.file(name).map_or(0, |(_, size)| size);
+fn by_size(workspace: &Root, files: &BTreeSet<String>) -> Vec<String> {
+    let size = |name: &String| workspace.file(OsStr::new(name)).map_or(0, |(_, stat)| beneath::size(&stat));
     let mut files: Vec<String> = files.iter().cloned().collect();
     files.sort_by_cached_key(size);
     files

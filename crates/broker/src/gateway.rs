@@ -6,7 +6,7 @@ use base64::Engine;
 use bytes::Bytes;
 use drover_api::{
     report::{Artifact, Report},
-    runner::Messages,
+    runner::{Conversation, Heartbeat, MAX_WAIT_SECONDS},
 };
 use reqwest::{
     Body, Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url,
@@ -69,18 +69,30 @@ impl Failure {
         }
     }
 
-    /// What the gateway says is wrong, if it answered with `application/problem+json`: one line of at most
-    /// [`MAX_DETAIL`] bytes.
+    /// What the gateway says is wrong: one line of at most [`MAX_DETAIL`] bytes.
     pub(crate) fn detail(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Problem {
-            detail: String,
-        }
-        let Self::Answer { text, .. } = self else { return None };
-        let Problem { detail } = serde_json::from_str(text).ok()?;
-        let line = one_line(&detail);
+        let line = one_line(&self.problem()?.detail);
         let line = cut(line.trim(), MAX_DETAIL);
         (!line.is_empty()).then(|| line.to_owned())
+    }
+
+    /// The number that the gateway expects next, where it says so.
+    pub(crate) fn expected(&self) -> Option<u64> {
+        self.problem()?.next
+    }
+
+    fn problem(&self) -> Option<Problem> {
+        let Self::Answer { text, .. } = self else { return None };
+        serde_json::from_str(text).ok()
+    }
+
+    /// Why, as the end of a sentence for the user.
+    pub(crate) fn reason(&self) -> String {
+        match (self.status(), self.detail()) {
+            (Some(status), Some(detail)) => format!("the gateway answered {status}: {detail}"),
+            (Some(status), None) => format!("the gateway answered {status}"),
+            (None, _) => "the gateway could not be reached".to_owned(),
+        }
     }
 
     /// When the same request should be tried again; `None` when the answer would be the same for ever.
@@ -111,6 +123,13 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
+/// What the gateway answers as `application/problem+json`, as far as it is of use.
+#[derive(Debug, Deserialize)]
+struct Problem {
+    detail: String,
+    next: Option<u64>,
+}
+
 /// A file's bytes and what was promised of them.
 #[derive(Debug)]
 pub(crate) struct Upload {
@@ -138,10 +157,40 @@ impl Gateway {
         Ok(Self { http, base: config.gateway.clone(), token: config.paths.token.clone() })
     }
 
-    /// What the agent is told.
-    pub(crate) async fn messages(&self) -> Result<Messages, Failure> {
-        let request = self.request(Method::GET, &["messages"]).await?.timeout(REQUEST_TIMEOUT);
+    /// What the agent is told. With `after`, once the Session's generation is another, or nothing came for long.
+    pub(crate) async fn conversation(&self, after: Option<i64>) -> Result<Conversation, Failure> {
+        let mut url = self.url(&["conversation"]);
+        let mut longest = REQUEST_TIMEOUT;
+        if let Some(after) = after {
+            url.set_query(Some(&format!("after={after}&wait={MAX_WAIT_SECONDS}")));
+            longest += Duration::from_secs(MAX_WAIT_SECONDS);
+        }
+        let request = self.request_to(Method::GET, url).await?.timeout(longest);
         Ok(self.send(request).await?.json().await?)
+    }
+
+    /// Says that the broker lives.
+    pub(crate) async fn heartbeat(&self) -> Result<Heartbeat, Failure> {
+        let request = self.request(Method::POST, &["heartbeat"]).await?.timeout(REQUEST_TIMEOUT);
+        Ok(self.send(request).await?.json().await?)
+    }
+
+    /// Stores a checkpoint of at most `most` bytes.
+    pub(crate) async fn put_checkpoint(&self, body: Body, most: u64) -> Result<(), Failure> {
+        let request = self.request(Method::PUT, &["checkpoint"]).await?;
+        let request = request.header(CONTENT_TYPE, "application/x-tar").timeout(upload_timeout(most)).body(body);
+        self.send(request).await.map(drop)
+    }
+
+    /// The checkpoint of the latest earlier attempt that made one, to be read by its [`chunk`](Response::chunk)s.
+    pub(crate) async fn checkpoint(&self) -> Result<Option<Response>, Failure> {
+        let request = self.request(Method::GET, &["checkpoint"]).await?;
+        let answer = tokio::time::timeout(REQUEST_TIMEOUT, self.send(request)).await;
+        match answer.map_err(|_| Failure::NoAnswer("the checkpoint did not begin in time".to_owned()))? {
+            Ok(response) => Ok(Some(response)),
+            Err(failure) if failure.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Stores lines of events, the first numbered `sequence`.
@@ -160,7 +209,7 @@ impl Gateway {
             .header("content-digest", format!("sha-256=:{digest}:"))
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, upload.size)
-            .timeout(REQUEST_TIMEOUT + Duration::from_secs(upload.size / SLOWEST_UPLOAD))
+            .timeout(upload_timeout(upload.size))
             // A file that grows meanwhile must not make the body longer than was said.
             .body(Body::wrap_stream(ReaderStream::with_capacity(upload.file.take(upload.size), 64 * 1024)));
         Ok(self.send(request).await?.json().await?)
@@ -172,14 +221,22 @@ impl Gateway {
         self.send(request).await.map(drop)
     }
 
-    /// A request with the token as it is now: the kubelet renews the file.
     async fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, Failure> {
+        self.request_to(method, self.url(path)).await
+    }
+
+    /// A request with the token as it is now: the kubelet renews the file.
+    async fn request_to(&self, method: Method, url: Url) -> Result<RequestBuilder, Failure> {
         let token = tokio::fs::read_to_string(&self.token).await.map_err(Failure::Token)?;
+        Ok(self.http.request(method, url).bearer_auth(token.trim()))
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["runner", "v1"]).extend(path);
         }
-        Ok(self.http.request(method, url).bearer_auth(token.trim()))
+        url
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
@@ -190,6 +247,11 @@ impl Gateway {
         }
         Err(Failure::Answer { status, text: beginning(response).await })
     }
+}
+
+/// How long an upload of so many bytes may take.
+fn upload_timeout(bytes: u64) -> Duration {
+    REQUEST_TIMEOUT + Duration::from_secs(bytes / SLOWEST_UPLOAD)
 }
 
 /// The beginning of an answer, whatever its length.

@@ -5,15 +5,20 @@ use std::{io, path::Path, sync::Arc};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Query, State},
+    extract::{DefaultBodyLimit, Path as UrlPath, Query, State},
     http::StatusCode,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
-use drover_api::{log::MAX_TEXT, report::Report, runner::Output};
+use drover_api::{
+    log::MAX_TEXT,
+    report::Report,
+    runner::{Output, Termination, TurnEnd},
+};
 use serde::Deserialize;
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, sync::oneshot};
 
-use crate::Broker;
+use crate::{Broker, conversation::Asked};
 
 /// The largest request, in bytes. `exec` sends far less at once.
 const MAX_BODY: usize = 1024 * 1024;
@@ -29,7 +34,9 @@ pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
 /// Serves `exec`.
 pub(crate) async fn serve(listener: UnixListener, broker: Arc<Broker>) -> io::Result<()> {
     let routes = Router::new()
-        .route("/v1/prompt", get(prompt))
+        .route("/v1/turns/next", get(next_turn))
+        .route("/v1/turns/{id}/end", post(end_turn))
+        .route("/v1/stop", get(stop))
         .route("/v1/output", post(output))
         .route("/v1/finish", post(finish))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -39,10 +46,33 @@ pub(crate) async fn serve(listener: UnixListener, broker: Arc<Broker>) -> io::Re
 
 type Refusal = (StatusCode, String);
 
-async fn prompt(State(broker): State<Arc<Broker>>) -> Result<String, Refusal> {
-    let text = broker.prompt.subscribe().wait_for(Option::is_some).await.ok().and_then(|prompt| prompt.clone());
-    broker.started.send_replace(true);
-    text.ok_or_else(|| (StatusCode::SERVICE_UNAVAILABLE, "the broker is ending".to_owned()))
+async fn next_turn(State(broker): State<Arc<Broker>>) -> Result<Response, Refusal> {
+    let turn = ask(&broker, Asked::Next).await?;
+    Ok(turn.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |turn| Json(turn).into_response()))
+}
+
+async fn end_turn(
+    State(broker): State<Arc<Broker>>,
+    UrlPath(id): UrlPath<String>,
+    Json(end): Json<TurnEnd>,
+) -> Result<StatusCode, Refusal> {
+    let taken = ask(&broker, |taken| Asked::End { id, end: Box::new(end), taken }).await?;
+    if taken {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err((StatusCode::CONFLICT, "the agent was not given a message with this id".to_owned()))
+}
+
+async fn ask<T>(broker: &Broker, asked: impl FnOnce(oneshot::Sender<T>) -> Asked) -> Result<T, Refusal> {
+    let (sender, answer) = oneshot::channel();
+    let ending = |_| (StatusCode::SERVICE_UNAVAILABLE, "the agent has to end".to_owned());
+    broker.asked.send(asked(sender)).await.map_err(|_| ending(()))?;
+    answer.await.map_err(|_| ending(()))
+}
+
+async fn stop(State(broker): State<Arc<Broker>>) -> Result<Json<Termination>, Refusal> {
+    let ended = broker.ended.subscribe().wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
+    ended.map(Json).ok_or_else(|| (StatusCode::SERVICE_UNAVAILABLE, "the broker is ending".to_owned()))
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,11 @@ pub(crate) fn of_session(session: &Session) -> ExitCode {
     ExitCode::from(code_of_session(session))
 }
 
+/// The exit code for a Session that goes no further although something was still wanted of it: never 0.
+pub(crate) fn of_unfinished(session: &Session) -> ExitCode {
+    ExitCode::from(code_of_session(session).max(FAILURE))
+}
+
 fn code_of_session(session: &Session) -> u8 {
     let Some(status) = &session.status else { return FAILURE };
     match (status.phase, status.exit_code) {

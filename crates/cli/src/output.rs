@@ -2,9 +2,11 @@
 
 pub(crate) mod describe;
 pub(crate) mod log;
+pub(crate) mod overview;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod terminal;
+pub(crate) mod tree;
 pub(crate) mod units;
 
 pub(crate) use terminal::{Closed, Terminal};
@@ -14,7 +16,7 @@ pub(crate) use terminal::{Closed, Terminal};
 pub(crate) struct OutputArgs {
     /// Print a document for programs instead of text
     #[arg(short, long, value_name = "FORMAT", value_enum)]
-    pub(crate) output: Option<Format>,
+    output: Option<Format>,
 }
 
 /// The formats of documents.
@@ -22,11 +24,13 @@ pub(crate) struct OutputArgs {
 pub(crate) enum Format {
     /// JSON
     Json,
+    /// YAML
+    Yaml,
 }
 
 impl OutputArgs {
-    /// Whether a document is asked for.
-    pub(crate) fn is_json(self) -> bool {
-        self.output == Some(Format::Json)
+    /// The document's format, if one is asked for.
+    pub(crate) fn format(self) -> Option<Format> {
+        self.output
     }
 }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::Gateway, openapi, problem::Problem};
+use crate::{app::Gateway, auth::caller::Caller, openapi, problem::Problem};
 
 pub(crate) use logs::LogEvent;
 
@@ -77,8 +77,15 @@ impl Target {
         sessions.get_opt(&self.name).await.map_err(|error| Problem::kubernetes(&error))
     }
 
-    /// The Session as it is now, and where its bytes are. Only for callers who may know that it exists.
-    pub(crate) async fn session(&self, gateway: &Gateway) -> Result<(Session, Run), Problem> {
+    /// The Session as it is now, and where its bytes are, for a caller who may `get` its `subresource`. Nobody else
+    /// learns whether it exists.
+    async fn open(
+        &self,
+        gateway: &Gateway,
+        caller: &Caller,
+        subresource: &'static str,
+    ) -> Result<(Session, Run), Problem> {
+        caller.may_get(gateway, self, subresource).await?;
         let Self { namespace, name } = self;
         let missing = || Problem::not_found(format!("there is no Session {name} in the namespace {namespace}"));
         let session = self.find(gateway).await?.ok_or_else(missing)?;

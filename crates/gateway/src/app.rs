@@ -23,6 +23,8 @@ pub(crate) const READS: usize = 8;
 /// What handlers share.
 pub(crate) struct Gateway {
     pub(crate) client: Client,
+    /// For requests that stay open until something changes.
+    pub(crate) watches: Client,
     pub(crate) writer: Writer,
     pub(crate) reviews: Arc<Reviews>,
     pub(crate) store: Store,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, BodyDataStream},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header},
 };
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -34,6 +34,11 @@ impl From<&BodyError> for Problem {
         };
         Self::new(status, error.to_string())
     }
+}
+
+/// How long the body will be, where its sender says so beforehand.
+pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The body in pieces.

@@ -1,8 +1,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
+use drover_api::Duration;
 
-/// Serves the logs and artifacts of Sessions to people, and takes them from runner pods.
+/// Serves the logs and artifacts of Sessions to people, and takes them and checkpoints from runner pods.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "drover-gateway", version)]
 pub struct Config {
@@ -26,6 +27,11 @@ pub struct Config {
     #[arg(long, env = "DROVER_LISTEN_ADMIN", default_value = "0.0.0.0:8080")]
     pub listen_admin: SocketAddr,
 
+    /// How often the store is swept: bytes of Sessions that do not exist any more, or whose ttlAfterFinished is over,
+    /// are removed.
+    #[arg(long, env = "DROVER_SWEEP_INTERVAL", default_value = "10m")]
+    pub sweep_interval: Duration,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the one of the command")]
     pub limits: Limits,
@@ -46,4 +52,8 @@ pub struct Limits {
     /// beyond it, so that the log can say that it was cut.
     #[arg(long, env = "DROVER_MAX_LOG_BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_log_bytes: u64,
+
+    /// The largest checkpoint of workspace and home that is taken, in bytes. The default is 2 GiB.
+    #[arg(long, env = "DROVER_MAX_CHECKPOINT_BYTES", default_value_t = 2 << 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_checkpoint_bytes: u64,
 }

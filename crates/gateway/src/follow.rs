@@ -1,5 +1,9 @@
 //! Following a log: reading on in the store, and finding out when nothing more will come.
 //!
+//! A log goes on over all attempts of its Session, and while the Session waits or is suspended, until the Session is
+//! finished and its last pod can say nothing more. That a broker said it was done is only a reason to look sooner: it
+//! may find that there is more, for instance when it is asked to stop before its agent is dead.
+//!
 //! While nothing new comes, a follower looks for the next chunk by its name, and only from time to time at the Session
 //! and at everything that is stored. It holds one page of events at most.
 
@@ -27,8 +31,8 @@ const SESSION_FAST: Duration = Duration::from_millis(300);
 const PAGE: usize = 256 * 1024;
 /// How long one stream goes on. Who follows longer asks again, and must then still have the right to.
 const LONGEST: Duration = Duration::from_secs(1800);
-/// A broker has this long to hand in its log after the end of its Session: the grace time of its pod.
-const STRAGGLERS: SignedDuration = SignedDuration::from_secs(120);
+/// A broker has this long to hand in its log after the end of its Session: the grace time of its pod, and a while.
+const STRAGGLERS: SignedDuration = SignedDuration::from_secs(130);
 
 /// What comes next in a log.
 #[derive(Debug, PartialEq)]
@@ -79,7 +83,7 @@ impl Follower {
     /// What is stored now, and whether it is all that will ever be.
     pub(crate) async fn page(&mut self, limit: usize) -> Result<(Page, bool), Problem> {
         let mut page = self.read(Look::Thorough, limit).await?;
-        if page.more || !self.is_over(page.ended).await? {
+        if page.more || !self.is_over().await? {
             return Ok((page, false));
         }
         // What was stored between the look at the log and the one at the pod.
@@ -124,18 +128,20 @@ impl Follower {
         // The end of an attempt announces that of the Session, so that is looked for more often for a while.
         self.pause = if page.ended.is_some() { (self.pause * 2).min(SESSION_SLOW) } else { SESSION_SLOW };
         self.session_due = Instant::now() + self.pause;
-        match self.target.find(&self.gateway).await? {
-            Some(session) if session.metadata.uid == self.session.metadata.uid => self.session = session,
-            _ => return Ok(Some(Step::End { complete: false })),
-        }
-        let over = self.is_over(page.ended).await?;
+        let end = match self.target.find(&self.gateway).await? {
+            Some(session) if session.metadata.uid == self.session.metadata.uid => {
+                self.session = session;
+                self.is_over().await?.then_some(Step::End { complete: true })
+            }
+            _ => Some(Step::End { complete: false }),
+        };
         let page = self.read(Look::Thorough, PAGE).await?;
         if !page.events.is_empty() {
             // There may be more, and who reads it all must look again for the end.
             (self.look, self.session_due) = (Look::Thorough, Instant::now());
             return Ok(Some(Step::Events(page.events)));
         }
-        Ok(over.then_some(Step::End { complete: true }))
+        Ok(end)
     }
 
     async fn read(&mut self, look: Look, limit: usize) -> Result<Page, Problem> {
@@ -149,13 +155,12 @@ impl Follower {
         Ok(page)
     }
 
-    /// Whether nothing more will be stored: the Session has ended, and the broker said that it was done, or cannot
-    /// speak any more.
-    async fn is_over(&self, ended: Option<u32>) -> Result<bool, Problem> {
+    /// Whether nothing more will be stored: the Session has ended, and so has its last pod.
+    async fn is_over(&self) -> Result<bool, Problem> {
         let Some(status) = self.session.status.as_ref().filter(|status| status.phase.is_finished()) else {
             return Ok(false);
         };
-        match silence(status, ended, Timestamp::now()) {
+        match silence(status, Timestamp::now()) {
             Silence::Certain => Ok(true),
             Silence::OncePodEnded { name, uid } => {
                 let pods = Api::<Pod>::namespaced(self.gateway.client.clone(), &self.target.namespace);
@@ -175,12 +180,11 @@ enum Silence<'a> {
     OncePodEnded { name: &'a str, uid: &'a str },
 }
 
-fn silence(status: &SessionStatus, ended: Option<u32>, now: Timestamp) -> Silence<'_> {
-    let last_ended = ended.is_some_and(|ended| status.attempt.is_none_or(|last| ended >= last));
+fn silence(status: &SessionStatus, now: Timestamp) -> Silence<'_> {
     let grace_over = status.finished_at.as_ref().is_some_and(|time| now.duration_since(time.0) > STRAGGLERS);
     let pod = status.pod.as_ref().and_then(|pod| Some((pod.name.as_str(), pod.uid.as_deref()?)));
     match pod {
-        Some((name, uid)) if !last_ended && !grace_over => Silence::OncePodEnded { name, uid },
+        Some((name, uid)) if !grace_over => Silence::OncePodEnded { name, uid },
         _ => Silence::Certain,
     }
 }

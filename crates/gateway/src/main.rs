@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use drover_gateway::{Config, Listeners};
+use drover_api::runner::MAX_WAIT_SECONDS;
+use drover_gateway::{Clients, Config, Listeners};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long the Kubernetes API may take for an answer. The gateway watches nothing, so no answer is meant to be slow.
+/// How long the Kubernetes API may take for an answer.
 const API_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a watch may be silent: as long as somebody waits for it, and a while.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(MAX_WAIT_SECONDS).saturating_add(API_TIMEOUT);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -25,7 +28,9 @@ async fn main() -> anyhow::Result<()> {
     kube.connect_timeout = Some(API_TIMEOUT);
     kube.read_timeout = Some(API_TIMEOUT);
     kube.write_timeout = Some(API_TIMEOUT);
-    let client = drover_k8s::client::build(kube)?;
+    let requests = drover_k8s::client::build(kube.clone())?;
+    kube.read_timeout = Some(WATCH_TIMEOUT);
+    let clients = Clients { requests, watches: drover_k8s::client::build(kube)? };
     let listeners = Listeners::bind(&config).await?;
-    drover_gateway::run(config, client, listeners, stop).await
+    drover_gateway::run(config, clients, listeners, stop).await
 }

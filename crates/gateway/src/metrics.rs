@@ -67,6 +67,7 @@ struct StoredLabels {
 pub(crate) enum Stored {
     Log,
     Artifact,
+    Checkpoint,
 }
 
 /// What is counted.
@@ -75,6 +76,7 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     latency: Family<RouteLabels, Histogram, fn() -> Histogram>,
     stored: Family<StoredLabels, Counter>,
+    pub(crate) sweeps: SweepMetrics,
 }
 
 impl Metrics {
@@ -84,6 +86,7 @@ impl Metrics {
             requests: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(LATENCIES)),
             stored: Family::default(),
+            sweeps: SweepMetrics::default(),
         };
         let registry = registry.sub_registry_with_prefix("drover_gateway");
         registry.register("requests", "Requests that were answered", metrics.requests.clone());
@@ -94,6 +97,7 @@ impl Metrics {
             metrics.latency.clone(),
         );
         registry.register_with_unit("stored", "What was stored for runs", Unit::Bytes, metrics.stored.clone());
+        metrics.sweeps.register(registry.sub_registry_with_prefix("sweep"));
         registry.register_collector(Box::new(ReviewMetrics(reviews)));
         metrics
     }
@@ -102,8 +106,52 @@ impl Metrics {
         let kind = match kind {
             Stored::Log => "log",
             Stored::Artifact => "artifact",
+            Stored::Checkpoint => "checkpoint",
         };
         self.stored.get_or_create(&StoredLabels { kind }).inc_by(bytes);
+    }
+}
+
+/// How a pass of the sweep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PassLabels {
+    result: &'static str,
+}
+
+/// Why the bytes of a run were removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RemovedLabels {
+    reason: &'static str,
+}
+
+/// What the sweep of the store counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SweepMetrics {
+    passes: Family<PassLabels, Counter>,
+    runs: Family<RemovedLabels, Counter>,
+    freed: Counter,
+    uploads: Counter,
+}
+
+impl SweepMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("passes", "Passes over the store, by how they ended", self.passes.clone());
+        registry.register("runs", "Runs whose bytes were removed, by why", self.runs.clone());
+        registry.register_with_unit("freed", "What was removed of runs", Unit::Bytes, self.freed.clone());
+        registry.register("uploads", "Uploads that a crash had cut off and that were removed", self.uploads.clone());
+    }
+
+    pub(crate) fn passed(&self, well: bool) {
+        self.passes.get_or_create(&PassLabels { result: if well { "ok" } else { "failed" } }).inc();
+    }
+
+    pub(crate) fn removed(&self, reason: &'static str, bytes: u64) {
+        self.runs.get_or_create(&RemovedLabels { reason }).inc();
+        self.freed.inc_by(bytes);
+    }
+
+    pub(crate) fn uploads(&self, count: usize) {
+        self.uploads.inc_by(count as u64);
     }
 }
 

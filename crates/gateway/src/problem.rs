@@ -56,6 +56,8 @@ pub(crate) enum Limit {
     Artifacts,
     /// The bytes of one attempt's log.
     LogBytes,
+    /// The bytes of a checkpoint.
+    CheckpointBytes,
 }
 
 impl Problem {
@@ -133,6 +135,7 @@ impl From<StoreError> for Problem {
             StoreError::RunFull(_) => Self::beyond(Limit::RunBytes, error.to_string()),
             StoreError::TooMany(_) => Self::beyond(Limit::Artifacts, error.to_string()),
             StoreError::LogFull(_) => Self::beyond(Limit::LogBytes, error.to_string()),
+            StoreError::CheckpointTooLarge(_) => Self::beyond(Limit::CheckpointBytes, error.to_string()),
             StoreError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{error}: try again")),
             StoreError::Mismatch { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             StoreError::NotNext(next) => Self::out_of_sequence(error.to_string(), next),

@@ -1,6 +1,6 @@
 //! The life of the process.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use drover_api::names::GATEWAY_MANAGER;
@@ -20,6 +20,7 @@ use crate::{
     app::{self, Gateway, READS},
     metrics::Metrics,
     problem::chain,
+    sweep::Sweeper,
     tls_source::TlsSource,
 };
 
@@ -27,8 +28,29 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often the store is tried.
 const PROBE_EVERY: Duration = Duration::from_secs(15);
-/// An upload that nobody has written to for so long is taken for abandoned.
-const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Ways to the Kubernetes API.
+#[derive(Clone)]
+pub struct Clients {
+    /// For requests that are answered at once.
+    pub requests: Client,
+    /// For watches, in which nothing may come for as long as a request to the gateway may wait.
+    pub watches: Client,
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").finish_non_exhaustive()
+    }
+}
+
+impl Clients {
+    /// One for everything.
+    #[cfg(test)]
+    pub(crate) fn of(client: Client) -> Self {
+        Self { requests: client.clone(), watches: client }
+    }
+}
 
 /// The ports that the gateway listens on.
 #[derive(Debug)]
@@ -63,17 +85,24 @@ async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// When the store cannot be opened or the admin port fails.
-pub async fn run(config: Config, client: Client, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    clients: Clients,
+    listeners: Listeners,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Clients { requests: client, watches } = clients;
     let store = Store::directory(&config.store)?;
     let readiness = Readiness::waiting("waiting for the serving certificate");
     let reviews = Arc::new(Reviews::new(client.clone()));
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry, Arc::clone(&reviews));
     let source = TlsSource::new(&client, &config.namespace);
-    let writer = Writer::new(client.clone(), GATEWAY_MANAGER);
+    let sweeper = Sweeper::new(client.clone(), store.clone(), config.store, metrics.sweeps.clone());
     let gateway = Arc::new(Gateway {
-        writer,
+        writer: Writer::new(client.clone(), GATEWAY_MANAGER),
         client,
+        watches,
         reviews,
         store,
         limits: config.limits,
@@ -84,13 +113,13 @@ pub async fn run(config: Config, client: Client, listeners: Listeners, stop: Can
     // Health is answered until everything else has ended.
     let served = CancellationToken::new();
     let admin = tokio::spawn(admin::serve(listeners.admin, readiness.clone(), registry, served.clone()));
-    clean_up(config.store);
     if let Some(tls) = stop.run_until_cancelled(source.wait()).await {
         tokio::join!(
             server::serve(listeners.api, tls.api.clone(), app::public(&gateway), stop.clone(), DRAIN),
             server::serve(listeners.runner, tls.runner.clone(), app::runners(&gateway), stop.clone(), DRAIN),
             source.keep(&tls, &stop),
             watch_store(&gateway.store, &readiness, &stop),
+            sweeper.keep(config.sweep_interval.as_std(), &stop),
         );
     }
     served.cancel();
@@ -109,13 +138,4 @@ async fn watch_store(store: &Store, readiness: &Readiness, stop: &CancellationTo
             return;
         }
     }
-}
-
-/// Removes what a crash left in the store's folder, beside everything else.
-fn clean_up(folder: std::path::PathBuf) {
-    tokio::task::spawn_blocking(move || match drover_store::remove_abandoned_uploads(&folder, ABANDONED) {
-        Ok(0) => {}
-        Ok(uploads) => tracing::info!(uploads, "removed uploads that a crash had cut off"),
-        Err(error) => tracing::warn!(%error, "uploads that a crash cut off cannot be removed"),
-    });
 }

@@ -6,13 +6,20 @@ use std::borrow::Cow;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
-/// An object as it came from the API server, decoded or not.
+/// An object as it came from the API server.
 #[derive(Clone, Debug)]
-pub struct Decoded<K> {
-    metadata: ObjectMeta,
-    /// The object, or what cannot be read about it.
-    pub object: Result<K, String>,
+pub enum Decoded<K> {
+    /// It was read.
+    Readable(K),
+    /// It could not be read.
+    Unreadable {
+        /// What every object has.
+        metadata: Box<ObjectMeta>,
+        /// Why not.
+        why: String,
+    },
 }
 
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Decoded<K> {
@@ -20,12 +27,15 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Decoded<K> {
         #[derive(Deserialize)]
         struct OnlyMetadata {
             #[serde(default)]
-            metadata: ObjectMeta,
+            metadata: Box<ObjectMeta>,
         }
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let OnlyMetadata { metadata } = OnlyMetadata::deserialize(&value).map_err(serde::de::Error::custom)?;
-        let object = serde_json::from_value(value).map_err(|error| error.to_string());
-        Ok(Self { metadata, object })
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let why = match serde_json::from_str(text.get()) {
+            Ok(object) => return Ok(Self::Readable(object)),
+            Err(error) => error.to_string(),
+        };
+        let OnlyMetadata { metadata } = serde_json::from_str(text.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self::Unreadable { metadata, why })
     }
 }
 
@@ -50,11 +60,17 @@ impl<K: Resource<DynamicType = ()>> Resource for Decoded<K> {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        &self.metadata
+        match self {
+            Self::Readable(object) => object.meta(),
+            Self::Unreadable { metadata, .. } => metadata,
+        }
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        match self {
+            Self::Readable(object) => object.meta_mut(),
+            Self::Unreadable { metadata, .. } => metadata,
+        }
     }
 }
 

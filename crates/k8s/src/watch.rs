@@ -4,7 +4,7 @@ use std::{fmt::Debug, pin::pin};
 
 use futures::{Stream, StreamExt};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Resource,
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -45,11 +45,14 @@ pub async fn feed<K, V>(
 
 /// The object, if it can be decoded. One that cannot is logged and passed over: it may be of a newer version of Drover.
 fn readable<K: Resource<DynamicType = ()>>(decoded: Decoded<K>) -> Option<K> {
-    let (name, namespace) = (decoded.name_any(), decoded.namespace());
-    decoded
-        .object
-        .inspect_err(|error| tracing::warn!(kind = %K::kind(&()), name, namespace, error, "an object cannot be read; it is passed over"))
-        .ok()
+    match decoded {
+        Decoded::Readable(object) => Some(object),
+        Decoded::Unreadable { metadata, why } => {
+            let (kind, name, namespace) = (K::kind(&()), metadata.name.as_deref(), metadata.namespace.as_deref());
+            tracing::warn!(%kind, name, namespace, why, "an object cannot be read; it is passed over");
+            None
+        }
+    }
 }
 
 async fn consume<K, V>(

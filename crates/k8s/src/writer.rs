@@ -185,15 +185,38 @@ impl Writer {
         Ok(self.api::<K>(namespace).patch(name, &self.patch_params(), &Patch::Merge(patch)).await?)
     }
 
-    /// Asks for the deletion of the object that has this very uid.
+    /// Asks for the deletion of the object that has this very uid. `grace` is how many seconds its containers have to
+    /// end; `None` as the object itself says.
     ///
     /// # Errors
     /// When the API server does not take it; [`Error::is_conflict`] when the name has another uid by now.
-    pub async fn delete<K: Object>(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Error> {
-        self.count::<K>("delete");
+    pub async fn delete<K: Object>(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        grace: Option<u32>,
+    ) -> Result<(), Error> {
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        self.api::<K>(namespace).delete(name, &params).await?;
+        let params = DeleteParams {
+            preconditions: Some(preconditions),
+            grace_period_seconds: grace,
+            ..DeleteParams::background()
+        };
+        self.delete_with::<K>(namespace, name, &params).await
+    }
+
+    /// Asks for the deletion of whatever object has the name.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn delete_named<K: Object>(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        self.delete_with::<K>(namespace, name, &DeleteParams::background()).await
+    }
+
+    async fn delete_with<K: Object>(&self, namespace: &str, name: &str, params: &DeleteParams) -> Result<(), Error> {
+        self.count::<K>("delete");
+        self.api::<K>(namespace).delete(name, params).await?;
         Ok(())
     }
 }

@@ -46,14 +46,18 @@ impl Events {
         let Some(reason) = after.reason.filter(news) else { return };
         let failed = after.phase == Phase::Failed
             || after.conditions.iter().any(|c| c.type_ == drover_api::names::condition::STALLED);
-        let event = Event {
-            type_: if failed { EventType::Warning } else { EventType::Normal },
-            reason: reason.to_string(),
-            note: after.message.clone(),
-            action: "Run".to_owned(),
-            secondary: None,
-        };
-        if self.0.try_send((event, session.object_ref(&()))).is_err() {
+        let type_ = if failed { EventType::Warning } else { EventType::Normal };
+        self.tell(session.object_ref(&()), type_, &reason.to_string(), after.message.clone());
+    }
+
+    /// Tells what becomes of the agent of a Session that was deleted.
+    pub(crate) fn deletion(&self, session: ObjectReference, reason: &str, note: String) {
+        self.tell(session, EventType::Normal, reason, Some(note));
+    }
+
+    fn tell(&self, about: ObjectReference, type_: EventType, reason: &str, note: Option<String>) {
+        let event = Event { type_, reason: reason.to_owned(), note, action: "Run".to_owned(), secondary: None };
+        if self.0.try_send((event, about)).is_err() {
             tracing::debug!("too many events wait; one was dropped");
         }
     }

@@ -2,7 +2,7 @@
 
 use drover_api::{
     Session,
-    names::{POD_FINALIZER, RUNNER_SERVICE_ACCOUNT, annotation},
+    names::{POD_FINALIZER, RUNNER_SERVICE_ACCOUNT, annotation, label},
 };
 use drover_k8s::{cache::Key, writer::Error};
 use drover_plan::{
@@ -10,7 +10,7 @@ use drover_plan::{
     run::adopt::is_same_run,
     session::{PodTarget, Receipt, Step},
 };
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ServiceAccount};
 use kube::{Api, ResourceExt, core::Status};
 use serde_json::json;
 
@@ -41,13 +41,22 @@ pub(crate) async fn execute(
 async fn execute_one(context: &Context, key: &Key, session: Option<&Session>, step: &Step) -> Result<Receipt, Error> {
     match step {
         Step::CreateServiceAccount => create_account(context, key).await,
+        Step::CreateClaim(claim) => create_claim(context, claim).await,
         Step::CreatePod(pod) => create_pod(context, key, pod).await,
         Step::RecordOutcome(outcome) => match session {
             Some(session) => record_outcome(context, key, session, outcome).await,
             None => Ok(Receipt::Done),
         },
         Step::ReleasePod { pod, finalizer } => release(context, key, pod, *finalizer).await,
-        Step::DeletePod(pod) => delete(context, key, pod).await,
+        Step::DeletePod { pod, grace } => delete(context, key, pod, *grace).await,
+        Step::DeleteClaim => match session {
+            Some(session) => delete_claim(context, session).await,
+            None => Ok(Receipt::Done),
+        },
+        Step::DeleteSession => match session.and_then(ResourceExt::uid) {
+            Some(uid) => gone_is_done(context.writer.delete::<Session>(&key.namespace, &key.name, &uid, None).await),
+            None => Ok(Receipt::Done),
+        },
     }
 }
 
@@ -60,22 +69,52 @@ fn gone_is_done(written: Result<(), Error>) -> Result<Receipt, Error> {
     }
 }
 
-async fn delete(context: &Context, key: &Key, pod: &PodTarget) -> Result<Receipt, Error> {
-    let deleted = context.writer.delete::<Pod>(&pod.namespace, &pod.name, &pod.uid).await;
+async fn delete(context: &Context, key: &Key, pod: &PodTarget, grace: Option<u32>) -> Result<Receipt, Error> {
+    let deleted = context.writer.delete::<Pod>(&pod.namespace, &pod.name, &pod.uid, grace).await;
     if deleted.as_ref().is_err_and(Error::is_not_found) {
         context.pods.remove(key, &pod.name);
     }
     gone_is_done(deleted)
 }
 
+/// Makes the account without looking first: most namespaces that are new to this process are new to Drover.
 async fn create_account(context: &Context, key: &Key) -> Result<Receipt, Error> {
     match context.writer.create(&build::service_account(&key.namespace)).await {
         Ok(_) => {}
         Err(error) if error.is_already_exists() => {}
+        // A quota is asked before the name is.
+        Err(error) if error.answer().is_some() && account_exists(context, key).await? => {}
         Err(error) => return refusal(error),
     }
     context.accounts.found(&key.namespace);
     Ok(Receipt::Done)
+}
+
+async fn account_exists(context: &Context, key: &Key) -> Result<bool, Error> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(context.client.clone(), &key.namespace);
+    Ok(accounts.get_opt(RUNNER_SERVICE_ACCOUNT).await?.is_some())
+}
+
+/// Makes the claim, or finds the one that this Session made before.
+async fn create_claim(context: &Context, wanted: &PersistentVolumeClaim) -> Result<Receipt, Error> {
+    match context.writer.create(wanted).await {
+        Ok(_) => Ok(Receipt::Done),
+        Err(error) if error.is_already_exists() => {
+            let claims: Api<PersistentVolumeClaim> =
+                Api::namespaced(context.client.clone(), &wanted.namespace().unwrap_or_default());
+            let present = claims.get(&wanted.name_any()).await?;
+            let owner = |claim: &PersistentVolumeClaim| claim.labels().get(label::SESSION_UID).cloned();
+            let ours = owner(&present) == owner(wanted);
+            Ok(if ours { Receipt::Done } else { Receipt::NameTaken(wanted.name_any()) })
+        }
+        Err(error) => refusal(error),
+    }
+}
+
+async fn delete_claim(context: &Context, session: &Session) -> Result<Receipt, Error> {
+    let Some(claim) = build::claim(session) else { return Ok(Receipt::Done) };
+    let namespace = claim.namespace().unwrap_or_default();
+    gone_is_done(context.writer.delete_named::<PersistentVolumeClaim>(&namespace, &claim.name_any()).await)
 }
 
 async fn create_pod(context: &Context, key: &Key, pod: &Pod) -> Result<Receipt, Error> {

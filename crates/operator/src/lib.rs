@@ -7,6 +7,7 @@ mod certificates;
 pub mod config;
 mod events;
 mod execute;
+mod farewell;
 mod metrics;
 mod observe;
 mod reconcile;

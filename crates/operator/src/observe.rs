@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use drover_api::{Session, names::RUNNER_SERVICE_ACCOUNT};
+use drover_api::Session;
 use drover_k8s::cache::Key;
 use drover_plan::{
     frameworks::Frameworks,
     run::RunnerPod,
     session::{Admission, Observed},
 };
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 
 use crate::{
@@ -74,7 +74,7 @@ pub(crate) async fn observe(context: &Context, key: &Key) -> Result<Observation,
             pods.push(pod);
         }
         if pods.is_empty() && !is_finished(session) {
-            service_account = has_account(context, key).await?;
+            service_account = context.accounts.known(&key.namespace);
         }
     }
     Ok(Observation { session, pods, frameworks: context.frameworks(), service_account })
@@ -104,16 +104,4 @@ async fn recorded_pod_unseen(
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
     let Some(pod) = pods.get_opt(&recorded.name).await? else { return Ok(None) };
     Ok(pod_item(&pod).map(|item| item.value))
-}
-
-async fn has_account(context: &Context, key: &Key) -> Result<bool, kube::Error> {
-    if context.accounts.known(&key.namespace) {
-        return Ok(true);
-    }
-    let accounts: Api<ServiceAccount> = Api::namespaced(context.client.clone(), &key.namespace);
-    let found = accounts.get_opt(RUNNER_SERVICE_ACCOUNT).await?.is_some();
-    if found {
-        context.accounts.found(&key.namespace);
-    }
-    Ok(found)
 }

@@ -10,7 +10,7 @@ use drover_plan::{
 };
 use jiff::Timestamp;
 
-use crate::{execute::execute, observe::observe, run::Context, sources::session_item};
+use crate::{execute::execute, farewell, observe::observe, run::Context, sources::session_item};
 
 /// Why a reconciliation has to be done again.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,7 @@ impl Error {
 pub(crate) async fn reconcile(context: &Context, key: &Key) -> Result<Option<Timestamp>, Error> {
     let observation = observe(context, key).await?;
     let Some(session) = &observation.session else {
+        observation.pods.iter().for_each(|pod| farewell::tell(context, pod));
         let steps: Vec<_> = observation.pods.iter().filter_map(|pod| orphan(pod)).collect();
         execute(context, key, None, &steps).await?;
         return Ok(None);
@@ -49,7 +50,7 @@ pub(crate) async fn reconcile(context: &Context, key: &Key) -> Result<Option<Tim
     tracing::debug!(%key, steps = plan.steps.len(), waiting = ?plan.waiting, wake = ?plan.wake, "planned");
     let receipts = execute(context, key, Some(session), &plan.steps).await?;
     observe_delay(context, session, &receipts);
-    let (status, wake) = plan.settle(session, &receipts, context.clock.now());
+    let (status, wake) = plan.settle(session, &context.settings, &receipts, context.clock.now());
     write_status(context, key, session, status).await?;
     Ok(wake)
 }

@@ -42,6 +42,12 @@ pub struct Options {
     pub default_timeout: drover_api::Duration,
     /// How long the pod of a finished Session is kept.
     pub pod_retention: Duration,
+    /// How long a pod may wait for a node and for its containers' start.
+    pub start_timeout: drover_api::Duration,
+    /// How long a broker goes on without an answer of the gateway.
+    pub reporting_patience: drover_api::Duration,
+    /// How much of a workspace and home is kept from one attempt to the next, in bytes.
+    pub max_checkpoint_bytes: u64,
     /// How long a new Session's first status waits for its pod to start.
     pub status_delay: Duration,
     /// How long a lease is good for when its holder is not heard of.
@@ -213,6 +219,9 @@ impl Operator {
                 gateway_ca,
                 default_timeout: options.default_timeout,
                 pod_retention: options.pod_retention,
+                start_timeout: options.start_timeout,
+                reporting_patience: options.reporting_patience,
+                max_checkpoint_bytes: options.max_checkpoint_bytes,
                 status_delay: options.status_delay,
             },
             queue: Queue::new(self.clock.clone()),

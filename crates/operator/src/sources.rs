@@ -1,11 +1,11 @@
 //! The watches, and how their signals become work.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use drover_api::{
     Session,
     names::{FRAMEWORKS_CONFIG_MAP, annotation::OUTCOME, label},
-    state::Phase,
+    state::{Outcome, Phase},
 };
 use drover_k8s::{
     cache::{Cache, Item, Key, Version},
@@ -18,7 +18,11 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{ConfigMap, Pod},
 };
-use kube::{Api, Resource, ResourceExt, api::ListParams, runtime::watcher};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ListParams, PartialObjectMeta},
+    runtime::watcher,
+};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{Options, run::Context};
@@ -71,7 +75,7 @@ fn config() -> watcher::Config {
 
 /// Sessions that are not finished. One that leaves the selection is told as vanished, and read when it is looked at.
 async fn watch_sessions(context: Arc<Context>, api: Api<Decoded<Session>>, synced: watch::Sender<bool>) {
-    let unfinished = format!("status.phase!={:?},status.phase!={:?}", Phase::Succeeded, Phase::Failed);
+    let unfinished = Phase::FINISHED.map(|phase| format!("status.phase!={phase:?}")).join(",");
     let tell = |signal| match signal {
         Signal::Changed(key) => {
             let lane = if is_new(&context.sessions, &key) { Lane::First } else { Lane::Later };
@@ -95,14 +99,20 @@ fn is_new(sessions: &Cache<Session>, key: &Key) -> bool {
 pub(crate) fn session_item(mut session: Session) -> Option<Item<Session>> {
     let meta = session.meta_mut();
     meta.managed_fields = None;
-    meta.labels = None;
+    meta.labels = only(meta.labels.take(), label::ORIGIN);
     // kubectl keeps the whole manifest in an annotation, the prompt in it.
-    meta.annotations = meta.annotations.take().map(|all| all.into_iter().filter(|(name, _)| name == OUTCOME).collect());
+    meta.annotations = only(meta.annotations.take(), OUTCOME);
     let version = Version::read(meta.resource_version.as_deref());
     let group = Key { namespace: meta.namespace.as_deref()?.into(), name: meta.name.as_deref()?.into() };
     session.spec.prompt = String::new();
+    session.spec.messages.iter_mut().for_each(|message| message.text = String::new());
     let name = group.name.clone();
     Some(Item { group, name, version, value: Arc::new(session) })
+}
+
+/// The one entry that decisions read.
+fn only(all: Option<BTreeMap<String, String>>, name: &str) -> Option<BTreeMap<String, String>> {
+    all.map(|all| all.into_iter().filter(|(present, _)| present == name).collect())
 }
 
 async fn watch_pods(context: Arc<Context>, api: Api<Decoded<Pod>>, synced: watch::Sender<bool>) {
@@ -113,21 +123,15 @@ async fn watch_pods(context: Arc<Context>, api: Api<Decoded<Pod>>, synced: watch
     feed(api, config().labels(label::SESSION), &context.pods, |pod: Pod| pod_item(&pod), tell).await;
 }
 
-/// Looks once more at every finished Session whose outcome was not noted: the operator died before it could be, or was
-/// down when the pod went.
+/// Looks once more at every finished Session of which something is left: the operator died before its outcome could be
+/// noted, was down when the pod went, or its time to live is not over.
 pub(crate) async fn sweep(context: &Context, options: &Options) -> Result<(), kube::Error> {
     let sessions: Api<Session> = scoped(context, options.watch_namespace.as_deref());
-    for phase in [Phase::Succeeded, Phase::Failed] {
+    for phase in Phase::FINISHED {
         let mut params = ListParams::default().fields(&format!("status.phase={phase:?}")).limit(PAGE);
         loop {
             let page = sessions.list_metadata(&params).await?;
-            for session in &page.items {
-                let namespace = session.namespace().unwrap_or_default();
-                if !session.annotations().contains_key(OUTCOME) {
-                    let key = Key { namespace: namespace.into(), name: session.name_any().into() };
-                    context.queue.add(key, Lane::Later);
-                }
-            }
+            page.items.iter().for_each(|session| queue_what_is_left(context, session));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => break,
@@ -135,6 +139,18 @@ pub(crate) async fn sweep(context: &Context, options: &Options) -> Result<(), ku
         }
     }
     Ok(())
+}
+
+fn queue_what_is_left(context: &Context, session: &PartialObjectMeta<Session>) {
+    let key = Key { namespace: session.namespace().unwrap_or_default().into(), name: session.name_any().into() };
+    let Some(noted) = session.annotations().get(OUTCOME) else {
+        context.queue.add(key, Lane::Later);
+        return;
+    };
+    let outcome = serde_json::from_str::<Outcome>(noted).ok();
+    if let Some(expiry) = outcome.and_then(|outcome| outcome.expires_at) {
+        context.queue.add_at(key, expiry.0);
+    }
 }
 
 /// The cache's item of a runner pod.

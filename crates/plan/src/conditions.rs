@@ -4,7 +4,7 @@ use drover_api::names::condition;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::{session::text::bounded, settings::MAX_MESSAGE};
+use crate::{session::text::bounded, settings::MAX_CONDITION_MESSAGE};
 
 /// A condition's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl<'a> Conditions<'a> {
             type_: type_.to_owned(),
             status: status.as_str().to_owned(),
             reason: reason.to_owned(),
-            message: bounded(message, MAX_MESSAGE),
+            message: bounded(message, MAX_CONDITION_MESSAGE),
             observed_generation: self.generation,
             last_transition_time: since.unwrap_or(Time(self.now)),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drover_api::framework::Framework;
+use drover_api::framework::{Framework, JsonLines, OutputFormat, UsagePointers};
 
 /// What is known of the registry.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,26 @@ fn parse_entry(text: &str) -> Result<Framework, String> {
     if framework.image.is_empty() {
         return Err("image is empty".to_owned());
     }
+    if let Some(pointer) = pointers(&framework.output).into_iter().find(|pointer| !is_pointer(pointer)) {
+        return Err(format!("{pointer:?} is not a JSON pointer: write it like /item/text"));
+    }
     Ok(framework)
+}
+
+fn pointers(output: &OutputFormat) -> Vec<&str> {
+    let OutputFormat::JsonLines(JsonLines { text, question, resume_id, usage }) = output else { return Vec::new() };
+    let usage = usage.iter().flat_map(
+        |UsagePointers { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens }| {
+            [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens]
+        },
+    );
+    [text, question, resume_id].into_iter().chain(usage).filter_map(|pointer| pointer.as_deref()).collect()
+}
+
+/// Whether a text is a JSON pointer (RFC 6901, section 3). The empty one, the whole document, says nothing here.
+fn is_pointer(text: &str) -> bool {
+    let escaped = |part: &str| part.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    text.starts_with('/') && escaped(text)
 }
 
 fn first_line(text: &str) -> String {

@@ -36,7 +36,7 @@ enum Command {
     /// Serves the agent's container and speaks to the gateway.
     Broker(BrokerArgs),
     /// Runs the agent.
-    Exec(exec::ExecArgs),
+    Exec(Box<exec::ExecArgs>),
 }
 
 /// Other places than in a pod, for tests.
@@ -48,8 +48,14 @@ struct BrokerArgs {
     journal: PathBuf,
     #[arg(long, hide = true, default_value = runner::WORKSPACE_DIR)]
     workspace: PathBuf,
+    #[arg(long, hide = true, default_value = runner::HOME_DIR)]
+    home: PathBuf,
+    #[arg(long, hide = true, default_value = runner::STATE_DIR)]
+    state: PathBuf,
     #[arg(long, hide = true, default_value = runner::TOKEN_FILE)]
     token: PathBuf,
+    #[arg(long, hide = true, default_value = runner::TERMINATION_LOG)]
+    termination_log: PathBuf,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -65,7 +71,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Install { to } => install::install(&to).map(|()| ExitCode::SUCCESS),
         Command::Broker(args) => block_on(broker(args))?.map(|()| ExitCode::SUCCESS),
-        Command::Exec(args) => block_on(exec::run(args))?.map(ExitCode::from),
+        Command::Exec(args) => block_on(exec::run(*args))?.map(ExitCode::from),
     }
 }
 
@@ -84,8 +90,8 @@ async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
         .install_default()
         .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be received")?;
-    let BrokerArgs { run_dir, journal, workspace, token } = args;
-    let paths = drover_broker::Paths { run_dir, journal, workspace, token };
+    let BrokerArgs { run_dir, journal, workspace, home, state, token, termination_log } = args;
+    let paths = drover_broker::Paths { run_dir, journal, workspace, home, state, token, termination_log };
     let config = drover_broker::Config::from_env(paths, |name| std::env::var(name).ok())?;
     let terminated = async {
         terminate.recv().await;

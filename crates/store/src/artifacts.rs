@@ -6,16 +6,12 @@ use std::{fmt, str::FromStr};
 use bytes::{Bytes, BytesMut};
 use drover_api::report::Artifact;
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart, path::Path};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{ArtifactName, Run, Store, StoreError};
+use crate::{ArtifactName, Run, Store, StoreError, upload::Upload};
 
-/// A directory takes parts of any size.
-const PART: usize = 1024 * 1024;
-/// How many parts of one upload are on their way at once. With the one being filled, an upload takes 2 MiB.
-const PARTS_IN_FLIGHT: usize = 1;
 /// The longest first line, in bytes: a name whose every byte is escaped, and room for the rest.
 const MAX_HEADER: usize = 2048;
 
@@ -112,19 +108,11 @@ impl Store {
         let _turn = self.turns.wait(run).await?;
         let room = self.room(run, name, bounds).await?;
         let header = Header { name: name.to_string(), sha256: announced.to_string() };
-        let upload = self.objects.put_multipart(&artifact_path(run, name)).await?;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        let mut upload = Upload::begin(&*self.objects, &artifact_path(run, name)).await?;
         upload.put(header.to_line());
-        match receive(&mut upload, announced, room, bytes).await {
-            Ok(size) => {
-                upload.finish().await?;
-                Ok(Artifact { name: header.name, size, sha256: header.sha256 })
-            }
-            Err(error) => {
-                upload.abort().await?;
-                Err(error)
-            }
-        }
+        let received = receive(&mut upload, announced, room, bytes).await;
+        let size = upload.end(received).await?;
+        Ok(Artifact { name: header.name, size, sha256: header.sha256 })
     }
 
     /// What is left of the bounds for an artifact of this name.
@@ -212,7 +200,7 @@ impl Room {
 
 /// Passes the bytes on and returns how many there were, once they proved to be the announced ones.
 async fn receive<E>(
-    upload: &mut WriteMultipart,
+    upload: &mut Upload,
     announced: Digest,
     room: Room,
     bytes: impl Stream<Item = Result<Bytes, E>> + Send,
@@ -220,17 +208,14 @@ async fn receive<E>(
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut bytes = std::pin::pin!(bytes);
     let mut checksum = Sha256::new();
     let mut size = 0u64;
-    while let Some(part) = bytes.next().await {
-        let part = part.map_err(|error| StoreError::Cut(error.into()))?;
-        size += part.len() as u64;
-        room.check(size)?;
-        checksum.update(&part);
-        upload.wait_for_capacity(PARTS_IN_FLIGHT).await?;
-        upload.put(part);
-    }
+    let poured = upload.pour(bytes, |piece| {
+        size += piece.len() as u64;
+        checksum.update(piece);
+        room.check(size)
+    });
+    poured.await?;
     let actual = Digest(checksum.finalize().into());
     if actual != announced {
         return Err(StoreError::Mismatch { announced, actual });

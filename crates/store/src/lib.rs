@@ -1,23 +1,27 @@
-//! The artifact store: the logs and artifacts of runs, as objects.
+//! The artifact store: the logs, artifacts and checkpoints of runs, as objects.
 //!
 //! ```text
 //! <namespace>/<Session uid>/logs/<attempt>/<sequence of the first event>   lines of events, without gaps
 //!                                          end                             nothing follows in this attempt
 //!                           artifacts/<SHA-256 of the name>                a line about the file, then its bytes
+//!                           checkpoints/<attempt>                          the bytes
 //! ```
 //!
 //! An object appears whole or not at all, so a reader never sees half a chunk or an artifact whose checksum was not
 //! verified. No text from outside becomes part of a path: names are hashed, everything else is checked first.
-//! Memory is bounded whatever the size of a log or an artifact.
+//! Memory is bounded whatever the size of a log, an artifact or a checkpoint.
 
 mod artifacts;
+mod checkpoints;
 mod chunk;
 mod directory;
 mod logs;
 mod name;
 mod run;
+mod sweeping;
 mod tails;
 mod turns;
+mod upload;
 
 use std::{error::Error, io, path::Path as FsPath, sync::Arc};
 
@@ -25,13 +29,14 @@ use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
 
 pub use artifacts::{ArtifactReader, Bounds, Digest};
+pub use checkpoints::Checkpoint;
 pub use chunk::{InvalidChunk, LogChunk, MAX_CHUNK};
 pub use directory::remove_abandoned_uploads;
 pub use logs::{Look, Page};
 pub use name::{ArtifactName, InvalidName};
 pub use run::{InvalidRun, Run};
 
-/// Where logs and artifacts are kept. Clones share it.
+/// Where logs, artifacts and checkpoints are kept. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
@@ -77,8 +82,11 @@ pub enum StoreError {
     /// The run has as many artifacts as allowed.
     #[error("a run keeps at most {0} artifacts")]
     TooMany(usize),
-    /// So many artifacts are being stored that this one did not get its turn.
-    #[error("too many artifacts are being stored at once")]
+    /// There are more bytes of a checkpoint than allowed.
+    #[error("the checkpoint is larger than the {0} bytes that are allowed")]
+    CheckpointTooLarge(u64),
+    /// So many artifacts and checkpoints are being stored that this one did not get its turn.
+    #[error("too many artifacts and checkpoints are being stored at once")]
     Busy,
     /// The sender broke off.
     #[error("the bytes broke off")]
@@ -97,7 +105,8 @@ impl StoreError {
 }
 
 impl Store {
-    /// A store in a folder, which is made if it does not exist. Writes are on the disk when they return.
+    /// A store in a folder, which is made if it does not exist. Writes are on the disk when they return. Folders go with
+    /// the last object in them.
     ///
     /// # Errors
     /// When the folder cannot be made or opened.
@@ -105,7 +114,7 @@ impl Store {
         let failed = |source| StoreError::Directory(path.display().to_string(), source);
         std::fs::create_dir_all(path).map_err(|error| failed(error.into()))?;
         let objects = LocalFileSystem::new_with_prefix(path).map_err(|error| failed(error.into()))?;
-        Ok(Self::new(Arc::new(objects.with_fsync(true))))
+        Ok(Self::new(Arc::new(objects.with_fsync(true).with_automatic_cleanup(true))))
     }
 
     /// A store over any object store.

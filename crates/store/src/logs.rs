@@ -84,7 +84,8 @@ impl Store {
         Ok(Tail { next: tail.next + chunk.events.len() as u64, bytes })
     }
 
-    /// Marks the log of an attempt as ended. To do it again changes nothing.
+    /// Marks the log of an attempt as ended: its broker said that it had sent all. To do it again changes nothing, and
+    /// more may still come.
     ///
     /// # Errors
     /// When the store fails.
@@ -160,12 +161,7 @@ impl Store {
 
     /// The attempts that have a log, from `from` on, in order.
     async fn list_attempts(&self, run: &Run, from: u32) -> Result<Vec<u32>, StoreError> {
-        let listed = self.objects.list_with_delimiter(Some(&logs_path(run))).await;
-        let folders = match listed {
-            Ok(listed) => listed.common_prefixes,
-            Err(object_store::Error::NotFound { .. }) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let folders = self.folders(Some(&logs_path(run))).await?;
         let mut attempts: Vec<u32> = folders.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect();
         attempts.retain(|attempt| *attempt >= from);
         attempts.sort_unstable();

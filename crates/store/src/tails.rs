@@ -34,4 +34,10 @@ impl Tails {
         }
         Arc::clone(slots.entry((run.clone(), attempt)).or_default())
     }
+
+    /// Forgets the logs of a run whose objects are gone.
+    pub(crate) fn forget(&self, run: &Run) {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|(of, _), _| of != run);
+    }
 }

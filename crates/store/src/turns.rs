@@ -1,4 +1,4 @@
-//! Whose turn it is to store an artifact: one upload of a run at a time, so that what a run keeps can be counted, and so
+//! Whose turn it is to store an artifact or a checkpoint: one upload of a run at a time, so that what a run keeps can be counted, and so
 //! many of all runs, so that memory is bounded. As each run has one upload at most, none can take all places.
 
 use std::{
@@ -11,7 +11,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::{Run, StoreError};
 
-/// How many artifacts are stored at once. Each takes two parts of memory.
+/// How many uploads there are at once. Each takes two parts of memory.
 const UPLOADS: usize = 24;
 /// How long an upload waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,7 +39,7 @@ pub(crate) struct Turn {
 }
 
 impl Turns {
-    /// Waits until the run may store an artifact.
+    /// Waits until the run may store an artifact or a checkpoint.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when that takes too long.

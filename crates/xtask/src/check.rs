@@ -1,6 +1,7 @@
 //! The rules of the house that no other tool knows. Each check returns what is wrong, a sentence each.
 
 mod dependencies;
+mod reasons;
 mod rights;
 mod sizes;
 mod status_size;
@@ -21,6 +22,7 @@ pub fn repository(root: &Path) -> anyhow::Result<Vec<String>> {
     problems.extend(words::check(root, &files)?);
     problems.extend(dependencies::check(root)?);
     problems.extend(status_size::check(&drover_api::crds())?);
+    problems.extend(reasons::check(root, &drover_api::crds())?);
     problems.extend(values::check(root)?);
     Ok(problems)
 }

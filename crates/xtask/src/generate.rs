@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use crate::reference;
+use crate::{endings, reference};
 
 /// The folder with the definitions, to apply as they are.
 const CRDS: &str = "crds";
@@ -86,7 +86,10 @@ fn stale(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn files() -> anyhow::Result<Vec<File>> {
-    let mut files = vec![File { path: OPENAPI.into(), contents: drover_gateway::openapi() }];
+    let mut files = vec![
+        File { path: OPENAPI.into(), contents: drover_gateway::openapi() },
+        File { path: Path::new(REFERENCE).join("endings.md"), contents: endings::markdown()? },
+    ];
     for crd in drover_api::crds() {
         let crd = serde_json::to_value(crd)?;
         let name = format!("{}.yaml", text(&crd, "/metadata/name")?);

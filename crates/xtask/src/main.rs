@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks by printing")]
 
 mod check;
+mod endings;
 mod generate;
 mod reference;
 mod repository;

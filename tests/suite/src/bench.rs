@@ -1,10 +1,15 @@
-//! The benchmark: one operator process, one API server, and the load of the design's section 11.
+//! The benchmark: one operator process, one API server, and the load of the design's section 11; then, on a real node,
+//! what people wait for.
 
+mod delays;
+mod life;
 mod load;
+mod namespaces;
+mod node;
 mod process;
 mod report;
 
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use drover_api::names::FRAMEWORKS_CONFIG_MAP;
@@ -18,62 +23,83 @@ use serde_json::json;
 pub use report::{Report, print};
 
 use crate::api_server;
-use load::Load;
+use load::{Load, Sight};
 use process::OperatorProcess;
-use report::{Bar, Row};
+use report::Bar;
 
 /// Drover's own namespace.
 const SYSTEM: &str = "drover-system";
 /// How long nothing is created before steady state is measured, and for how long it is.
 const SETTLE: Duration = Duration::from_secs(8);
 
-/// Runs everything. `divide` divides the load.
+/// What is measured, and with what.
+pub struct Options {
+    /// The operator's binary.
+    pub operator: PathBuf,
+    /// Divides the load, and the runs on the node.
+    pub divide: usize,
+    /// The parts, in their order.
+    pub parts: Vec<Part>,
+}
+
+/// The benchmark's parts. Each but the last has an API server of its own, so that they do not add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// The load of Sessions whose pods never run, and all that it leads to.
+    Load,
+    /// The load the other way round over namespaces, for the latency.
+    Spread,
+    /// Whole lives, with a simulated kubelet.
+    Life,
+    /// Cancellation and the agent's first instruction on a real node, where Drover is installed by its chart.
+    Node,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Load, Self::Spread, Self::Life, Self::Node];
+}
+
+/// Measures.
 ///
 /// # Errors
-/// When the cluster or the operator does not do what is asked of it.
-pub async fn run(operator: &Path, divide: usize) -> Result<Report> {
-    let mut rows = Vec::new();
-    for part in [Part::Whole, Part::Spread] {
-        let cluster = api_server::Fresh::start("bench").await?;
-        let client = cluster.client().await?;
-        prepare(&client).await?;
-        let mut bench = Bench { cluster, client, binary: operator.to_owned(), divide, rows };
+/// When a cluster or the operator does not do what is asked of it. Where no node is to be had, the report says so.
+pub async fn run(options: Options) -> Result<Report> {
+    let mut report = Report::new();
+    for part in Part::ALL {
         match part {
-            Part::Whole => bench.whole().await?,
-            Part::Spread => bench.spread().await?,
+            _ if !options.parts.contains(&part) => {
+                report.not_measured(&format!("the part {part:?}"), "it was not asked for");
+            }
+            Part::Load => Bench::new(&options, &mut report).await?.load().await?,
+            Part::Spread => Bench::new(&options, &mut report).await?.spread().await?,
+            Part::Life => Bench::new(&options, &mut report).await?.life().await?,
+            Part::Node => Box::pin(node::measure(&mut report, options.divide)).await?,
         }
-        rows = bench.rows;
     }
-    Ok(Report::new(rows))
+    Ok(report)
 }
 
-const SLOW: Load = Load { name: "300 at 20/s", count: 300, rate: 20, namespaces: 1, p99: 30.0 };
-const FEW_IN_ONE: Load = Load { name: "750 at 75/s", count: 750, rate: 75, namespaces: 1, p99: 50.0 };
-const FEW_SPREAD: Load =
-    Load { name: "750 at 75/s over 50 namespaces", count: 750, rate: 75, namespaces: 50, p99: 50.0 };
-const MANY_IN_ONE: Load = Load { name: "3,250 at 75/s", count: 3250, rate: 75, namespaces: 1, p99: 50.0 };
-const MANY_SPREAD: Load =
-    Load { name: "3,250 at 75/s over 50 namespaces", count: 3250, rate: 75, namespaces: 50, p99: 50.0 };
+/// The bars for created → Pod, P99, in milliseconds.
+const P99_AT_20: f64 = 30.0;
+const P99_AT_75: f64 = 50.0;
 
-/// The benchmark's parts, each on an API server of its own.
-#[derive(Clone, Copy)]
-enum Part {
-    /// The load, and all that it leads to.
-    Whole,
-    /// The other way round over namespaces, for the latency.
-    Spread,
-}
+const SLOW: Load = Load { name: "300 at 20/s", count: 300, rate: 20, namespaces: 1 };
+const FEW_IN_ONE: Load = Load { name: "750 at 75/s", count: 750, rate: 75, namespaces: 1 };
+const FEW_SPREAD: Load = Load { name: "750 at 75/s over 50 namespaces", count: 750, rate: 75, namespaces: 50 };
+const MANY_IN_ONE: Load = Load { name: "3,250 at 75/s", count: 3250, rate: 75, namespaces: 1 };
+const MANY_SPREAD: Load = Load { name: "3,250 at 75/s over 50 namespaces", count: 3250, rate: 75, namespaces: 50 };
 
-struct Bench {
+/// A part that has an API server of its own.
+struct Bench<'a> {
     cluster: api_server::Fresh,
     client: Client,
-    binary: std::path::PathBuf,
-    divide: usize,
-    rows: Vec<Row>,
+    options: &'a Options,
+    report: &'a mut Report,
 }
 
 async fn prepare(client: &Client) -> Result<()> {
-    load::namespace(client, SYSTEM).await?;
+    namespaces::make(client, &[SYSTEM.to_owned()]).await?;
     let map = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": FRAMEWORKS_CONFIG_MAP },
         "data": { "shell": "{image: shell, command: [/bin/sh, '{promptFile}']}" },
@@ -83,61 +109,61 @@ async fn prepare(client: &Client) -> Result<()> {
     Ok(())
 }
 
-impl Bench {
+impl<'a> Bench<'a> {
+    async fn new(options: &'a Options, report: &'a mut Report) -> Result<Self> {
+        let cluster = api_server::Fresh::start("bench").await?;
+        let client = cluster.client().await?;
+        prepare(&client).await?;
+        Ok(Self { cluster, client, options, report })
+    }
+
     async fn spread(&mut self) -> Result<()> {
-        let operator = self.start().await?;
-        self.latency(&operator, &FEW_SPREAD).await?;
-        self.latency(&operator, &MANY_IN_ONE).await?;
+        let operator = self.start(&[]).await?;
+        self.latency(&operator, &FEW_SPREAD, P99_AT_75).await?;
+        self.latency(&operator, &MANY_IN_ONE, P99_AT_75).await?;
         operator.stop().await
     }
 
-    async fn whole(&mut self) -> Result<()> {
-        let operator = self.start().await?;
+    async fn load(&mut self) -> Result<()> {
+        let operator = self.start(&[]).await?;
         tokio::time::sleep(SETTLE).await;
         let idle = operator.sample().await?;
-        self.row("memory, idle", idle.resident_mib(), "MiB", Bar::AtMost(14.0));
-        self.latency(&operator, &SLOW).await?;
-        self.latency(&operator, &FEW_IN_ONE).await?;
+        self.report.row("memory, idle", idle.resident_mib(), "MiB", Bar::AtMost(14.0));
+        self.latency(&operator, &SLOW, P99_AT_20).await?;
+        self.latency(&operator, &FEW_IN_ONE, P99_AT_75).await?;
         self.steady(&operator, "1,050 Sessions", 40.0).await?;
-        self.latency(&operator, &MANY_SPREAD).await?;
+        self.latency(&operator, &MANY_SPREAD, P99_AT_75).await?;
         self.steady(&operator, "4,300 Sessions", 40.0).await?;
         self.relist(&operator, "4,300 Sessions", 40.0).await?;
         let operator = self.restart(operator, "4,300 Sessions", 3.0).await?;
-        load::finished(&self.client, 5700 / self.divide).await?;
+        load::finished(&self.client, 5700 / self.options.divide).await?;
         self.steady(&operator, "10,000 Sessions", 64.0).await?;
         self.relist(&operator, "10,000 Sessions", 64.0).await?;
         let operator = self.restart(operator, "10,000 Sessions", 5.0).await?;
         operator.stop().await
     }
 
-    async fn start(&self) -> Result<OperatorProcess> {
-        OperatorProcess::start(&self.binary, self.cluster.kubeconfig(), SYSTEM).await
-    }
-
-    fn row(&mut self, what: &str, value: f64, unit: &'static str, bar: Bar) {
-        let row = Row { what: what.to_owned(), value, unit, bar };
-        tracing::info!("{row}");
-        self.rows.push(row);
+    async fn start(&self, arguments: &[&str]) -> Result<OperatorProcess> {
+        OperatorProcess::start(&self.options.operator, self.cluster.kubeconfig(), SYSTEM, arguments).await
     }
 
     /// Created → Pod, and the writes that it took.
-    async fn latency(&mut self, operator: &OperatorProcess, load: &Load) -> Result<()> {
+    async fn latency(&mut self, operator: &OperatorProcess, load: &Load, p99: f64) -> Result<()> {
         let before = operator.sample().await?;
-        let count = load.count / self.divide;
-        let delays = load::run(&self.client, load, count).await.with_context(|| load.name)?;
+        let count = load.count / self.options.divide;
+        let delays = load::run(&self.client, load, count, Sight::Pod).await.context(load.name)?;
         tokio::time::sleep(SETTLE).await;
         let after = operator.sample().await?;
-        self.row(&format!("created → Pod, P50, {}", load.name), delays.percentile(50), "ms", Bar::AtMost(12.0));
-        self.row(&format!("created → Pod, P99, {}", load.name), delays.percentile(99), "ms", Bar::AtMost(load.p99));
-        let writes = after.writes.since(&before.writes);
-        for (verb, total) in &writes {
-            #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-            let each = *total as f64 / count as f64;
-            self.row(&format!("writes a Session, {verb}, {}", load.name), each, "", Bar::None);
+        let name = load.name;
+        self.report.row(&format!("created → Pod, P50, {name}"), delays.percentile(50), "ms", Bar::AtMost(12.0));
+        self.report.row(&format!("created → Pod, P99, {name}"), delays.percentile(99), "ms", Bar::AtMost(p99));
+        self.report.longest(name, &delays, &mut std::io::stderr())?;
+        for (verb, each) in after.writes.since(&before.writes).each(count) {
+            self.report.row(&format!("writes a Session, {verb}, {name}"), each, "", Bar::None);
         }
         let cpu = after.cpu_seconds - before.cpu_seconds;
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-        self.row(&format!("CPU a Session, {}", load.name), cpu * 1000.0 / count as f64, "ms", Bar::None);
+        self.report.row(&format!("CPU a Session, {name}"), cpu * 1000.0 / count as f64, "ms", Bar::None);
         Ok(())
     }
 
@@ -147,12 +173,12 @@ impl Bench {
         let before = operator.sample().await?;
         tokio::time::sleep(SETTLE).await;
         let after = operator.sample().await?;
-        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-        let writes = after.writes.since(&before.writes).values().sum::<u64>() as f64;
-        self.row(&format!("writes at steady state in {} s, {size}", SETTLE.as_secs()), writes, "", Bar::AtMost(0.0));
+        let writes = after.writes.since(&before.writes).total();
+        let what = format!("writes at steady state in {} s, {size}", SETTLE.as_secs());
+        self.report.row(&what, writes, "", Bar::AtMost(0.0));
         let cpu = (after.cpu_seconds - before.cpu_seconds) / SETTLE.as_secs_f64() * 1000.0;
-        self.row(&format!("CPU at steady state, {size}"), cpu, "m", Bar::None);
-        self.row(&format!("memory, {size}"), after.resident_mib(), "MiB", Bar::AtMost(mib));
+        self.report.row(&format!("CPU at steady state, {size}"), cpu, "m", Bar::None);
+        self.report.row(&format!("memory, {size}"), after.resident_mib(), "MiB", Bar::AtMost(mib));
         Ok(())
     }
 
@@ -162,22 +188,20 @@ impl Bench {
         // A write makes the watches' old place too old for the API server's new watch cache.
         load::touch(&self.client).await?;
         tokio::time::sleep(SETTLE).await;
-        let sample = operator.sample().await?;
-        self.row(&format!("memory after a forced re-list, {size}"), sample.resident_mib(), "MiB", Bar::AtMost(mib));
-        self.row(&format!("memory at its peak, {size}"), operator.peak_mib()?, "MiB", Bar::None);
+        let resident = operator.sample().await?.resident_mib();
+        self.report.row(&format!("memory after a forced re-list, {size}"), resident, "MiB", Bar::AtMost(mib));
+        self.report.row(&format!("memory at its peak, {size}"), operator.peak_mib()?, "MiB", Bar::None);
         Ok(())
     }
 
     /// From the start of the process until it has nothing more to do.
     async fn restart(&mut self, operator: OperatorProcess, size: &str, seconds: f64) -> Result<OperatorProcess> {
         operator.stop().await?;
-        let operator = self.start().await?;
+        let operator = self.start(&[]).await?;
         let quiet = operator.quiet().await?;
-        self.row(&format!("restart → quiet, {size}"), quiet.as_secs_f64(), "s", Bar::AtMost(seconds));
-        let sample = operator.sample().await?;
-        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-        let writes = sample.writes.total() as f64;
-        self.row(&format!("writes at a restart, {size}"), writes, "", Bar::AtMost(0.0));
+        self.report.row(&format!("restart → quiet, {size}"), quiet.as_secs_f64(), "s", Bar::AtMost(seconds));
+        let writes = operator.sample().await?.writes.total();
+        self.report.row(&format!("writes at a restart, {size}"), writes, "", Bar::AtMost(0.0));
         Ok(operator)
     }
 }

@@ -1,12 +1,14 @@
 //! Drover as its chart installs it, on a node where pods really run: a cluster of the tests' own in `.run/journeys`, or
 //! the one that `DROVER_KUBECONFIG` names. It stays for the next run, which installs anew only what has changed.
 
+mod conversation;
 mod frameworks;
 mod gateway;
 mod tenant;
 mod user;
 
-pub use frameworks::Frameworks;
+pub use conversation::turns;
+pub use frameworks::{Frameworks, REFUSED_IMAGE};
 pub use gateway::{Gateway, LogStream, Port, ServerEvent};
 pub use tenant::{Tenant, phase, said};
 pub use user::{Answer, Role, User};

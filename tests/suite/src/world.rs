@@ -7,13 +7,15 @@ use anyhow::{Context, Result, bail};
 use drover_api::{
     Session,
     names::{FRAMEWORKS_CONFIG_MAP, annotation, label},
-    session::SessionSpec,
     state::Phase,
 };
 use drover_operator::{Metrics, Operator, Options};
 use drover_service::clock::{Clock, ManualClock};
 use futures::{StreamExt, pin_mut};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Pod},
+    events::v1::Event,
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -21,7 +23,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use prometheus_client::registry::Registry;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +44,8 @@ const SPEED: u32 = 20;
 const TICK: Duration = Duration::from_millis(5);
 /// The pod retention of a world's operators.
 pub const RETENTION: Duration = Duration::from_secs(600);
+/// How long pods of a world may take to start: longer than most rows move the clock.
+pub const START_TIMEOUT: Duration = Duration::from_secs(48 * 3600);
 
 /// The world of one row.
 pub struct World {
@@ -83,18 +87,26 @@ impl World {
     /// # Errors
     /// When the API server cannot be reached.
     pub async fn new(script: Script) -> Result<Self> {
-        Self::at_speed(script, SPEED).await
+        Self::at_speed(vec![script], SPEED).await
+    }
+
+    /// A world whose agents follow one script after the other, an attempt each; the last one's again and again.
+    ///
+    /// # Errors
+    /// When the API server cannot be reached.
+    pub async fn of_attempts(scripts: Vec<Script>) -> Result<Self> {
+        Self::at_speed(scripts, SPEED).await
     }
 
     /// A world whose clock runs so many times as fast as real time.
     ///
     /// # Errors
     /// When the API server cannot be reached.
-    pub async fn at_speed(script: Script, speed: u32) -> Result<Self> {
+    pub async fn at_speed(scripts: Vec<Script>, speed: u32) -> Result<Self> {
         let client = api_server::client().await?;
         let namespace = api_server::namespace(&client, "world").await?;
         let (clock, time) = Clock::manual(jiff::Timestamp::now());
-        let kubelet = Kubelet::start(&client, &namespace, script);
+        let kubelet = Kubelet::start(&client, &namespace, scripts);
         let ticking = time.clone();
         let ticker = tokio::spawn(async move {
             let mut interval = tokio::time::interval(TICK);
@@ -178,6 +190,9 @@ impl World {
             gateway_dns_names: vec!["gateway".to_owned()],
             default_timeout: drover_api::Duration::from_secs(3600).expect("an hour"),
             pod_retention: RETENTION,
+            start_timeout: drover_api::Duration::from_secs(START_TIMEOUT.as_secs()).expect("two days"),
+            reporting_patience: drover_api::Duration::from_secs(120).expect("two minutes"),
+            max_checkpoint_bytes: 1 << 30,
             status_delay: Duration::from_secs(2),
             lease,
         }
@@ -208,14 +223,38 @@ impl World {
     /// # Errors
     /// When the API server does not take it.
     pub async fn session_of(&self, name: &str, framework: &str) -> Result<Session> {
-        let spec = SessionSpec {
-            prompt: "true".to_owned(),
-            framework: framework.to_owned(),
-            timeout: None,
-            artifacts: vec!["out/*".to_owned()],
-            pod: None,
-        };
-        Ok(self.sessions().create(&PostParams::default(), &Session::new(name, spec)).await?)
+        self.session_with(name, json!({ "prompt": "true", "framework": framework, "artifacts": ["out/*"] })).await
+    }
+
+    /// Creates a Session of that name and spec.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn session_with(&self, name: &str, spec: Value) -> Result<Session> {
+        let session = serde_json::from_value(json!({ "metadata": { "name": name }, "spec": spec }))?;
+        Ok(self.sessions().create(&PostParams::default(), &session).await?)
+    }
+
+    /// Changes a Session's spec by a merge patch.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn change(&self, name: &str, spec: Value) -> Result<Session> {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        Ok(self.sessions().patch(name, &PatchParams::default(), &patch).await?)
+    }
+
+    /// Adds a message to a Session.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn say(&self, name: &str, id: &str) -> Result<Session> {
+        let apply = json!({
+            "apiVersion": "drover.dev/v1alpha1", "kind": "Session", "metadata": { "name": name },
+            "spec": { "messages": [{ "id": id, "text": "go on" }] },
+        });
+        let params = PatchParams::apply(id).force();
+        Ok(self.sessions().patch(name, &params, &Patch::Apply(apply)).await?)
     }
 
     /// Waits until the Session is as `wanted` says.
@@ -270,6 +309,33 @@ impl World {
             let config = watcher::Config::default().labels(label::SESSION);
             let change = watcher(self.pods(), config).touched_objects().take(1).collect::<Vec<_>>();
             // A change wakes; the bound is for pods that are gone before the watch began.
+            tokio::time::timeout(Duration::from_millis(100), change).await.ok();
+        }
+    }
+
+    /// Waits until there are events of these reasons about a Session of that name.
+    ///
+    /// # Errors
+    /// When they do not come, with those that there are.
+    pub async fn until_events(&self, name: &str, reasons: &[&str]) -> Result<()> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let about = |event: &Event| event.regarding.as_ref().and_then(|about| about.name.clone());
+            let listed = events.list(&ListParams::default()).await?.items;
+            let seen: Vec<_> = listed
+                .iter()
+                .filter(|event| about(event).as_deref() == Some(name))
+                .filter_map(|e| e.reason.clone())
+                .collect();
+            if reasons.iter().all(|reason| seen.iter().any(|seen| seen == reason)) {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("events of {name}: {seen:?}");
+            }
+            let change =
+                watcher(events.clone(), watcher::Config::default()).touched_objects().take(1).collect::<Vec<_>>();
             tokio::time::timeout(Duration::from_millis(100), change).await.ok();
         }
     }

@@ -43,6 +43,13 @@ async fn accepted() -> Result<()> {
         json!({ "pod": { "resources": { "requests": { "cpu": 1 }, "limits": { "memory": "2Gi", "cpu": "500m" } } } }),
         json!({ "pod": { "resources": { "limits": { "memory": 4_294_967_296_i64 } } } }),
         json!({ "pod": { "env": [{ "name": "A", "value": "$(HOME)" }, { "name": "_b2" }] } }),
+        json!({ "messages": (0..64).map(|n| json!({ "id": format!("m{n}"), "text": "x".repeat(8192), "by": "ann" })).collect::<Vec<_>>() }),
+        json!({ "interactive": true, "idle": { "suspendAfter": "10m", "deleteAfter": "24h" } }),
+        json!({ "idle": { "deleteAfter": "24h" }, "suspend": {}, "cancel": { "by": "ann" } }),
+        json!({ "retry": { "limit": 10, "backoff": "1m" }, "ttlAfterFinished": "168h" }),
+        json!({ "workspace": { "emptyDir": { "sizeLimit": "2Gi" } } }),
+        json!({ "workspace": { "emptyDir": {} } }),
+        json!({ "workspace": { "claim": { "size": 1_073_741_824, "storageClassName": "fast" } } }),
         json!({ "pod": { "nodeSelector": { "disk": "ssd" }, "tolerations": [{ "key": "gpu", "operator": "Exists" }] } }),
     ];
     for row in rows {
@@ -92,6 +99,36 @@ async fn refused() -> Result<()> {
             "the values of env may have at most 32768 characters in all",
         ),
         (
+            json!({ "messages": [{ "id": "a", "text": "" }] }),
+            "spec.messages[0].text in body should be at least 1 chars long",
+        ),
+        (json!({ "messages": [{ "id": "A", "text": "x" }] }), "spec.messages[0].id in body should match"),
+        (
+            json!({ "messages": [{ "id": "prompt", "text": "x" }] }),
+            "the id prompt belongs to spec.prompt: choose another id",
+        ),
+        (
+            json!({ "messages": [{ "id": "a", "text": "x" }, { "id": "a", "text": "y" }] }),
+            "spec.messages[1]: Duplicate value",
+        ),
+        (json!({ "messages": [{ "id": "a", "text": "x".repeat(8193) }] }), "spec.messages[0].text: Too long"),
+        (
+            json!({ "messages": (0..65).map(|n| json!({ "id": format!("m{n}"), "text": "x" })).collect::<Vec<_>>() }),
+            "spec.messages: Too many: 65: must have at most 64 items",
+        ),
+        (
+            json!({ "idle": { "suspendAfter": "1h", "deleteAfter": "1h" } }),
+            "idle.suspendAfter must be shorter than idle.deleteAfter",
+        ),
+        (json!({ "retry": { "limit": 11 } }), "spec.retry.limit in body should be less than or equal to 10"),
+        (json!({ "retry": {} }), "spec.retry.limit: Required value"),
+        (json!({ "workspace": {} }), "workspace is either emptyDir or claim: write exactly one of them"),
+        (
+            json!({ "workspace": { "emptyDir": {}, "claim": { "size": "1Gi" } } }),
+            "workspace is either emptyDir or claim: write exactly one of them",
+        ),
+        (json!({ "workspace": { "claim": { "size": "much" } } }), "spec.workspace.claim.size in body should match"),
+        (
             json!({ "pod": { "resources": { "limits": { "memory": "much" } } } }),
             "spec.pod.resources.limits.memory in body should match",
         ),
@@ -123,18 +160,17 @@ async fn unknown_fields_are_refused_by_strict_clients() -> Result<()> {
     Ok(())
 }
 
-/// A Session whose status is `status`, and the answer to a change of its prompt.
-async fn change_prompt(status: Option<Value>) -> Result<Result<(), String>> {
+/// The answer to a change of the spec of a Session whose status is `status`.
+async fn change(status: Option<Value>, before: Value, change: Value) -> Result<Result<(), String>> {
     let client = api_server::client().await?;
     let namespace = api_server::namespace(&client, "crds").await?;
     let api = sessions(&client, &namespace);
-    let made = api.create(&PostParams::default(), &session(&spec(json!({})))).await?;
+    let made = api.create(&PostParams::default(), &session(&spec(before))).await?;
     let name = made.metadata.name.clone().unwrap_or_default();
     if let Some(status) = status {
         api.patch_status(&name, &PatchParams::default(), &Patch::Merge(json!({ "status": status }))).await?;
     }
-    let change = Patch::Merge(json!({ "spec": { "prompt": "false" } }));
-    let answer = api.patch(&name, &PatchParams::default(), &change).await;
+    let answer = api.patch(&name, &PatchParams::default(), &Patch::Merge(json!({ "spec": change }))).await;
     Ok(answer.map(drop).map_err(|error| error.to_string()))
 }
 
@@ -142,26 +178,72 @@ fn condition(type_: &str, status: &str) -> Value {
     json!({ "type": type_, "status": status, "reason": "Row", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" })
 }
 
-const FIXED: &str =
-    "spec cannot be changed once the Session was accepted: create a Session with another name to run something else";
+fn in_phase(phase: &str, accepted: &str) -> Value {
+    json!({ "phase": phase, "conditions": [condition("Accepted", accepted)] })
+}
+
+const FIXED: &str = "of a Session's spec only messages, interactive, idle, suspend, cancel and ttlAfterFinished can be changed once it was accepted: create a Session with another name to run something else";
+const ENDED: &str =
+    "the Session has ended and its spec cannot be changed: create a Session with another name to run something else";
 
 #[tokio::test]
-async fn a_spec_is_fixed_from_the_start() -> Result<()> {
-    let before_seen = change_prompt(None).await?.expect_err("refused");
-    assert!(before_seen.contains(FIXED), "{before_seen}");
-    let accepted = json!({ "phase": "Running", "conditions": [condition("Accepted", "True")] });
-    let running = change_prompt(Some(accepted)).await?.expect_err("refused");
-    assert!(running.contains(FIXED), "{running}");
-    let finished = json!({ "phase": "Failed", "conditions": [condition("Accepted", "False")] });
-    let finished = change_prompt(Some(finished)).await?.expect_err("refused");
-    assert!(finished.contains(FIXED), "{finished}");
+async fn what_was_asked_is_fixed_from_the_start() -> Result<()> {
+    let message = |text: &str| json!([{ "id": "a", "text": text }]);
+    let rows = [
+        (None, json!({}), json!({ "prompt": "false" }), FIXED),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "prompt": "false" }), FIXED),
+        (Some(in_phase("Suspended", "True")), json!({}), json!({ "framework": "other" }), FIXED),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "timeout": "1h" }), FIXED),
+        (Some(in_phase("Running", "True")), json!({ "timeout": "1h" }), json!({ "timeout": null }), FIXED),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "retry": { "limit": 1 } }), FIXED),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "workspace": { "emptyDir": {} } }), FIXED),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "artifacts": ["a"] }), FIXED),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "pod": { "env": [{ "name": "A" }] } }), FIXED),
+        (Some(in_phase("Failed", "False")), json!({}), json!({ "prompt": "false" }), ENDED),
+        (Some(in_phase("Succeeded", "True")), json!({}), json!({ "messages": message("x") }), ENDED),
+        (Some(in_phase("Cancelled", "True")), json!({ "cancel": {} }), json!({ "ttlAfterFinished": "1h" }), ENDED),
+        (
+            None,
+            json!({ "messages": message("x") }),
+            json!({ "messages": message("y") }),
+            "a message cannot be changed: add another one with an id of its own",
+        ),
+        (None, json!({ "cancel": {} }), json!({ "cancel": null }), "cancel cannot be taken back"),
+        (None, json!({ "cancel": {} }), json!({ "cancel": { "by": "ann" } }), "cancel cannot be changed"),
+        (
+            None,
+            json!({ "suspend": {} }),
+            json!({ "suspend": { "by": "ann" } }),
+            "suspend cannot be changed: remove it to resume the Session",
+        ),
+    ];
+    for (status, before, patch, message) in rows {
+        let text = change(status.clone(), before.clone(), patch.clone()).await?.expect_err("refused");
+        assert!(text.contains(message), "{status:?} {before} {patch}:\n  wanted {message}\n  got    {text}");
+    }
     Ok(())
 }
 
 #[tokio::test]
-async fn what_was_not_accepted_can_be_mended() -> Result<()> {
-    let refused = json!({ "phase": "Pending", "conditions": [condition("Accepted", "False")] });
-    assert_eq!(change_prompt(Some(refused)).await?, Ok(()));
+async fn what_is_said_meanwhile_can_be_changed() -> Result<()> {
+    let message = json!([{ "id": "a", "text": "x" }]);
+    let rows = [
+        (Some(in_phase("Pending", "False")), json!({}), json!({ "prompt": "false", "retry": { "limit": 1 } })),
+        (None, json!({}), json!({ "messages": message.clone() })),
+        (Some(in_phase("Waiting", "True")), json!({ "messages": message.clone() }), json!({ "messages": null })),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "suspend": {}, "interactive": true })),
+        (Some(in_phase("Suspended", "True")), json!({ "suspend": {} }), json!({ "suspend": null })),
+        (Some(in_phase("Running", "True")), json!({}), json!({ "cancel": { "by": "ann" } })),
+        (
+            Some(in_phase("Running", "True")),
+            json!({}),
+            json!({ "ttlAfterFinished": "1h", "idle": { "suspendAfter": "1h" } }),
+        ),
+    ];
+    for (status, before, patch) in rows {
+        let answer = change(status.clone(), before.clone(), patch.clone()).await?;
+        assert_eq!(answer, Ok(()), "{status:?} {before} {patch}");
+    }
     Ok(())
 }
 

@@ -57,6 +57,22 @@ async fn a_session_that_starts_or_runs_or_succeeded_is_current() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_session_that_waits_or_is_suspended_or_cancelled_is_current() -> Result<()> {
+    let world = World::new(Script::talks()).await?;
+    let _operator = world.operator("one", Fault::None).await?;
+    world.session_with("talks", serde_json::json!({ "prompt": "true", "interactive": true })).await?;
+    assert_eq!(judge(&world.until("talks", |s| phase(s) == Phase::Waiting).await?)?, "Current");
+    let said = world.say("talks", "more").await?.metadata.generation;
+    let seen = |s: &Session| s.status.as_ref().and_then(|s| s.observed_generation) == said;
+    assert_eq!(judge(&world.until("talks", seen).await?)?, "Current", "also with a message that is new");
+    world.change("talks", serde_json::json!({ "suspend": {} })).await?;
+    assert_eq!(judge(&world.until("talks", |s| phase(s) == Phase::Suspended).await?)?, "Current");
+    world.change("talks", serde_json::json!({ "cancel": {} })).await?;
+    assert_eq!(judge(&world.until("talks", |s| phase(s) == Phase::Cancelled).await?)?, "Current");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_failure_and_a_spec_that_needs_a_change_are_failed() -> Result<()> {
     let world = World::new(Script { exit_code: 1, ..Script::default() }).await?;
     let _operator = world.operator("one", Fault::None).await?;

@@ -1,6 +1,7 @@
 //! Storing one file.
 
 use std::{
+    ffi::OsStr,
     fmt::Write,
     fs::File,
     io::{self, Read, Seek},
@@ -13,9 +14,9 @@ use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::open::Workspace;
 use crate::{
     backoff::Backoff,
+    beneath::{self, Root},
     gateway::{Failure, Upload},
 };
 
@@ -41,7 +42,7 @@ impl Patience {
 /// answer, or refuses what it may take later, is asked for ever: the caller bounds the time.
 pub(super) async fn store(
     put: impl AsyncFn(Upload) -> Result<Artifact, Failure>,
-    workspace: &Arc<Workspace>,
+    workspace: &Arc<Root>,
     name: &str,
     patience: &mut Patience,
 ) -> Result<Artifact, String> {
@@ -56,7 +57,7 @@ pub(super) async fn store(
         tracing::warn!(artifact = name, error = %failure, "an artifact was not stored");
         let wait = match failure.status() {
             Some(StatusCode::PAYLOAD_TOO_LARGE) => return Err(too_large(&failure, size)),
-            Some(StatusCode::INSUFFICIENT_STORAGE) if patience.is_over() => return Err(refused(&failure)),
+            Some(StatusCode::INSUFFICIENT_STORAGE) if patience.is_over() => return Err(failure.reason()),
             Some(StatusCode::UNPROCESSABLE_ENTITY) => {
                 changes += 1;
                 if changes > MAX_CHANGES {
@@ -64,7 +65,7 @@ pub(super) async fn store(
                 }
                 backoff.advance()
             }
-            _ => failure.retry_in(&mut backoff).ok_or_else(|| refused(&failure))?,
+            _ => failure.retry_in(&mut backoff).ok_or_else(|| failure.reason())?,
         };
         tokio::time::sleep(wait).await;
     }
@@ -72,14 +73,6 @@ pub(super) async fn store(
 
 fn too_large(failure: &Failure, size: u64) -> String {
     failure.detail().unwrap_or_else(|| format!("with {size} bytes it is larger than the platform keeps"))
-}
-
-fn refused(failure: &Failure) -> String {
-    match (failure.status(), failure.detail()) {
-        (Some(status), Some(detail)) => format!("the gateway answered {status}: {detail}"),
-        (Some(status), None) => format!("the gateway answered {status}"),
-        (None, _) => "the gateway could not be reached".to_owned(),
-    }
 }
 
 /// The gateway's word and the broker's own must agree.
@@ -93,10 +86,11 @@ fn confirm(artifact: Artifact, name: &str, size: u64, sha256: &[u8; 32]) -> Resu
     Err("the gateway confirmed other content than was sent".to_owned())
 }
 
-async fn read(workspace: Arc<Workspace>, name: String) -> Result<Upload, String> {
+async fn read(workspace: Arc<Root>, name: String) -> Result<Upload, String> {
     let reading = tokio::task::spawn_blocking(move || {
-        let (mut file, size) = workspace.file(&name)?;
-        let (size, sha256) = digest(&mut file, size).map_err(|error| format!("it cannot be read: {error}"))?;
+        let (mut file, stat) = workspace.file(OsStr::new(&name))?;
+        let (size, sha256) =
+            digest(&mut file, beneath::size(&stat)).map_err(|error| format!("it cannot be read: {error}"))?;
         Ok(Upload { file: tokio::fs::File::from_std(file), size, sha256 })
     });
     reading.await.unwrap_or_else(|_| Err("reading it failed".to_owned()))

@@ -7,20 +7,17 @@ use std::{
 };
 
 use drover_api::report::{MAX_ARTIFACT_NAME, MAX_ARTIFACTS};
-use rustix::fs::{AtFlags, Dir, FileType};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType};
 
-use super::{
-    open::{LINK, NOT_REGULAR, Workspace, explain},
-    patterns::Patterns,
-};
-use crate::text::cut;
+use super::patterns::Patterns;
+use crate::beneath::{LINK, MAX_PATH, NOT_REGULAR, Root, explain, join, show};
 
 /// How many entries of folders are looked at.
 const MAX_ENTRIES: usize = 200_000;
+/// How many bytes the paths of the folders have that are still to be looked at.
+const MAX_PENDING: usize = 4 * 1024 * 1024;
 /// How many sentences are kept.
 const MAX_PROBLEMS: usize = 64;
-/// The longest path that is looked at, in bytes; the kernel takes no longer one.
-const MAX_PATH: usize = 4_000;
 
 /// What a walk through the workspace found.
 #[derive(Debug, Default)]
@@ -32,6 +29,12 @@ pub(super) struct Walk {
     /// What the patterns name and cannot be stored, a sentence each.
     pub(super) problems: Vec<String>,
     looked_at: usize,
+    /// Folders that are still to be looked at, the next one last.
+    pending: Vec<OsString>,
+    /// The bytes of their paths.
+    pending_bytes: usize,
+    /// There was too much to look at.
+    too_much: bool,
     /// For each pattern what it matched.
     hits: Vec<Hit>,
 }
@@ -44,37 +47,24 @@ enum Hit {
     File,
 }
 
-struct Entry {
-    name: OsString,
-    kind: FileType,
-}
-
 impl Walk {
-    /// Walks through the workspace in the order of names, without following links. At most [`MAX_ENTRIES`] entries
-    /// are looked at.
-    pub(super) fn of(workspace: &Workspace, patterns: &Patterns) -> Self {
+    /// Walks through the workspace, folder by folder in the order of their names, without following links. At most
+    /// [`MAX_ENTRIES`] entries are looked at, and nothing is kept of what no pattern speaks of.
+    pub(super) fn of(workspace: &Root, patterns: &Patterns) -> Self {
         let mut walk = Self { hits: vec![Hit::Nothing; patterns.texts().count()], ..Self::default() };
-        let mut folders = vec![OsString::new()];
-        while let Some(folder) = folders.pop() {
-            let entries = match walk.entries(workspace, &folder) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    walk.problem(format!("the folder {} was not searched: {}", show(&folder), explain(error)));
-                    continue;
-                }
-            };
-            let mut inner = Vec::new();
-            for Entry { name, kind } in entries {
-                let path = join(&folder, &name);
-                walk.consider(&path, kind, patterns);
-                if kind == FileType::Directory && path.len() <= MAX_PATH && patterns.lead_into(&path) {
-                    inner.push(path);
-                }
+        walk.pending.push(OsString::new());
+        while let Some(folder) = walk.pending.pop() {
+            walk.pending_bytes -= folder.len();
+            let (said, first) = (walk.problems.len(), walk.pending.len());
+            if let Err(error) = walk.look_into(workspace, &folder, patterns) {
+                walk.problem(format!("the folder {} was not searched: {}", show(&folder), explain(error)));
             }
-            folders.extend(inner.into_iter().rev());
+            walk.problems[said..].sort_unstable();
+            walk.pending[first..].sort_unstable_by(|a, b| b.cmp(a));
         }
-        if walk.looked_at >= MAX_ENTRIES {
-            walk.problem(format!("the search ended after {MAX_ENTRIES} files and folders: write narrower patterns"));
+        if walk.too_much {
+            let most = walk.looked_at;
+            walk.problem(format!("the search ended after {most} files and folders: write narrower patterns"));
         }
         walk.name_what_matched_nothing(patterns);
         walk
@@ -86,27 +76,36 @@ impl Walk {
         Self { problems, ..Self::default() }
     }
 
-    /// A folder's entries by name.
-    fn entries(&mut self, workspace: &Workspace, folder: &OsStr) -> rustix::io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+    /// Considers each entry of a folder.
+    fn look_into(&mut self, workspace: &Root, folder: &OsStr, patterns: &Patterns) -> rustix::io::Result<()> {
         let mut dir = Dir::new(workspace.folder(folder)?)?;
-        while self.looked_at < MAX_ENTRIES {
-            let Some(entry) = dir.read() else { break };
+        while let Some(entry) = dir.read() {
             let entry = entry?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name == "." || name == ".." {
                 continue;
             }
+            if self.looked_at >= MAX_ENTRIES {
+                self.too_much = true;
+                break;
+            }
             self.looked_at += 1;
-            let kind = match entry.file_type() {
-                FileType::Unknown => rustix::fs::statat(dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
-                known => known,
-            };
-            entries.push(Entry { name: name.to_owned(), kind });
+            let (path, kind) = (join(folder, name), kind(&dir, &entry)?);
+            self.consider(&path, kind, patterns);
+            if kind == FileType::Directory && path.len() <= MAX_PATH && patterns.lead_into(&path) {
+                self.look_later_into(path);
+            }
         }
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
+        Ok(())
+    }
+
+    fn look_later_into(&mut self, path: OsString) {
+        if self.pending_bytes + path.len() > MAX_PENDING {
+            self.too_much = true;
+            return;
+        }
+        self.pending_bytes += path.len();
+        self.pending.push(path);
     }
 
     fn consider(&mut self, path: &OsStr, kind: FileType, patterns: &Patterns) {
@@ -165,31 +164,25 @@ impl Walk {
     }
 }
 
+/// What an entry is, without following it when it is a link.
+fn kind(dir: &Dir, entry: &DirEntry) -> rustix::io::Result<FileType> {
+    match entry.file_type() {
+        FileType::Unknown => Ok(rustix::fs::statat(dir.fd()?, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+            .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))),
+        known => Ok(known),
+    }
+}
+
 /// The name under which a file can be stored, or why it cannot.
 fn acceptable(path: &OsStr) -> Result<&str, &'static str> {
     let name = path.to_str().ok_or("its name is not UTF-8")?;
     if name.len() > MAX_ARTIFACT_NAME {
-        return Err("its path has more than 200 bytes");
+        return Err("its path has more than 150 bytes");
     }
     if name.chars().any(char::is_control) {
         return Err("its name contains a control character");
     }
     Ok(name)
-}
-
-/// A path in a sentence.
-fn show(path: &OsStr) -> String {
-    let text: String = path.to_string_lossy().chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
-    if text.len() <= 128 { text } else { format!("{}…", cut(&text, 125)) }
-}
-
-fn join(folder: &OsStr, name: &OsStr) -> OsString {
-    let mut path = folder.to_owned();
-    if !path.is_empty() {
-        path.push("/");
-    }
-    path.push(name);
-    path
 }
 
 #[cfg(test)]

@@ -43,4 +43,10 @@ fn wrong_uses_are_refused() {
     assert_eq!(refused("x logs tidy --after 5"), ErrorKind::ValueValidation);
     assert_eq!(refused("x logs tidy --type output"), ErrorKind::InvalidValue);
     assert_eq!(refused("x logs tidy -o yaml"), ErrorKind::InvalidValue);
+    assert_eq!(refused("x run --prompt a --suspend-after 5m"), ErrorKind::MissingRequiredArgument);
+    assert_eq!(refused("x run --prompt a --retry 11"), ErrorKind::ValueValidation);
+    assert_eq!(refused("x message tidy"), ErrorKind::MissingRequiredArgument);
+    assert_eq!(refused("x message tidy text --file f"), ErrorKind::ArgumentConflict);
+    assert_eq!(refused("x cancel"), ErrorKind::MissingRequiredArgument);
+    assert_eq!(refused("x completion tcsh"), ErrorKind::InvalidValue);
 }

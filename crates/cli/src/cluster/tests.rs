@@ -9,6 +9,9 @@ fn told(code: u16, message: &str, reason: &str) -> String {
 #[test]
 fn the_api_servers_own_words_are_passed_on() {
     assert_eq!(told(403, "pods is forbidden", "Forbidden"), "pods is forbidden");
+    let unknown =
+        "the API server does not accept the kubeconfig's credentials: log in again, or choose another --context";
+    assert_eq!(told(401, "Unauthorized", "Unauthorized"), unknown);
     assert_eq!(told(500, "", "InternalError"), "the API server answered 500 InternalError");
 }
 

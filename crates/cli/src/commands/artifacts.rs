@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCompleter;
 use drover_api::report::Artifact;
 use serde::Serialize;
 use serde_json::json;
 
-use super::spelled;
+use super::{completion, spelled};
 use crate::{
     cluster::{Cluster, ClusterArgs},
     files::{Checksum, Folder},
@@ -50,7 +51,7 @@ enum ArtifactsCommand {
   kubectl drover artifacts list tidy-docs -o json")]
 struct ListArgs {
     /// Name of the Session
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCompleter::new(completion::sessions))]
     name: String,
     #[command(flatten)]
     output: OutputArgs,
@@ -72,7 +73,7 @@ struct ListArgs {
   kubectl drover artifacts get tidy-docs report.md --to - | less")]
 struct GetArgs {
     /// Name of the Session
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCompleter::new(completion::sessions))]
     name: String,
     /// Artifacts to fetch, by the names that `list` shows; without any, all
     #[arg(value_name = "ARTIFACT")]
@@ -109,8 +110,8 @@ pub(crate) async fn run(args: &ArtifactsArgs, cluster: &ClusterArgs, terminal: &
 async fn list(args: &ListArgs, cluster: &Cluster, gateway: &Gateway, terminal: &Terminal) -> anyhow::Result<()> {
     let session = SessionRef { namespace: &cluster.namespace, name: &args.name };
     let artifacts = gateway.artifacts(session).await?;
-    if args.output.is_json() {
-        return terminal.print_json(&json!({ "artifacts": artifacts }));
+    if let Some(format) = args.output.format() {
+        return terminal.document(format, &json!({ "artifacts": artifacts }));
     }
     if artifacts.is_empty() {
         terminal.note(&format!("Session {} has no artifacts.", args.name));
@@ -125,7 +126,7 @@ async fn get(args: &GetArgs, cluster: &Cluster, gateway: &Gateway, terminal: &Te
     let wanted = choose(&stored, &args.artifacts, &spelled(cluster, &args.name))?;
     if args.to.as_os_str() == "-" {
         ensure!(
-            !args.output.is_json(),
+            args.output.format().is_none(),
             "standard output cannot take both the artifact and a document: leave out -o or --to -"
         );
         let [artifact] = wanted[..] else {
@@ -137,12 +138,15 @@ async fn get(args: &GetArgs, cluster: &Cluster, gateway: &Gateway, terminal: &Te
     let mut fetched = Vec::new();
     for artifact in wanted {
         let path = save(gateway, session, artifact, &folder, args.force).await?;
-        if !args.output.is_json() {
+        if args.output.format().is_none() {
             terminal.note(&format!("{} ({})", path.display(), units::size(artifact.size)));
         }
         fetched.push(Fetched { artifact, path });
     }
-    if args.output.is_json() { terminal.print_json(&json!({ "artifacts": fetched })) } else { Ok(()) }
+    match args.output.format() {
+        Some(format) => terminal.document(format, &json!({ "artifacts": fetched })),
+        None => Ok(()),
+    }
 }
 
 /// The artifacts that are meant: those of the given names, or all.

@@ -1,21 +1,27 @@
 //! `kubectl drover logs`
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use clap_complete::engine::ArgValueCompleter;
 use drover_api::log::{Event, EventId, Kind};
 
+use super::completion;
 use crate::{
     cluster::{Cluster, ClusterArgs},
     gateway::{Follow, Gateway, Step, client::SessionRef},
     output::{
-        OutputArgs, Terminal,
+        Terminal,
         log::{Layout, LogPrinter},
     },
 };
 
 /// Print the log of a Session
 ///
-/// Prints what the agent wrote, and between it, after "drover:", what Drover did. The log is kept when the pod is gone.
-/// With -f, waits for more until the Session has ended; an interrupted connection is taken up where it broke.
+/// Prints what the agent wrote, in all attempts, and between it, after "drover:", what Drover did. The log is kept when
+/// the pod is gone. With -f, waits for more until the Session has ended, through suspensions and from one attempt to the
+/// next; an interrupted connection is taken up where it broke.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES:
   # The log so far
@@ -31,7 +37,7 @@ use crate::{
   kubectl drover logs tidy-docs -o json --after 1-42")]
 pub(crate) struct LogsArgs {
     /// Name of the Session
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCompleter::new(completion::sessions))]
     name: String,
     /// Wait for more until the Session has ended
     #[arg(short, long)]
@@ -50,8 +56,16 @@ pub(crate) struct LogsArgs {
     /// Begin after the event with this id, which stands in the JSON output
     #[arg(long, value_name = "ID")]
     after: Option<EventId>,
-    #[command(flatten)]
-    output: OutputArgs,
+    /// Print events for programs instead of text, a line each
+    #[arg(short, long, value_name = "FORMAT", value_enum)]
+    output: Option<LineFormat>,
+}
+
+/// The formats in which an event is a line.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum LineFormat {
+    /// JSON
+    Json,
 }
 
 // The parser lets only these names through.
@@ -75,7 +89,7 @@ pub(crate) async fn run(args: &LogsArgs, cluster: &ClusterArgs, terminal: &Termi
     let mut printer = LogPrinter::new(terminal, Layout::Together, args.timestamps);
     let mut print = |mut events: Vec<Event>| {
         events.retain(|event| args.types.is_empty() || args.types.contains(&event.kind));
-        if args.output.is_json() { print_json(terminal, &events) } else { printer.print(&events) }
+        if args.output.is_some() { print_json(terminal, &events) } else { printer.print(&events) }
     };
     if args.follow {
         return follow(&gateway, session, after, terminal, print).await;

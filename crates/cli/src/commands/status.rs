@@ -1,15 +1,18 @@
 //! `kubectl drover status`
 
+mod events;
+
 use anyhow::anyhow;
+use clap_complete::engine::ArgValueCompleter;
 use drover_api::Session;
 use jiff::Timestamp;
 use kube::{Api, api::ListParams};
 use serde_json::json;
 
-use super::shown;
+use super::{completion, progress, shown, spelled};
 use crate::{
     cluster::{Cluster, ClusterArgs, explain},
-    output::{OutputArgs, Terminal, describe},
+    output::{OutputArgs, Terminal, describe, overview::Overview},
 };
 
 /// How many Sessions are asked for at once.
@@ -17,8 +20,9 @@ const PAGE: u32 = 500;
 
 /// Show where Sessions stand
 ///
-/// Without a name, lists the Sessions of the namespace. With a name, tells all that is known of that Session: its
-/// phase and what it means, its pod, its times, its exit code, its artifacts and its conditions.
+/// Without a name, lists the Sessions of the namespace. With a name, shows that Session as a tree: where it stands and
+/// what can be done about it, its attempt and pod, its turns and what they used, messages that wait, what the agent asks,
+/// conditions that matter, artifacts, and the last events of Session and pod.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES:
   # All Sessions of the namespace
@@ -34,7 +38,7 @@ const PAGE: u32 = 500;
   kubectl drover status tidy-docs -o json | jq -r .status.phase")]
 pub(crate) struct StatusArgs {
     /// Name of the Session; without it, all are listed
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCompleter::new(completion::sessions))]
     name: Option<String>,
     /// List the Sessions of all namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
@@ -53,25 +57,26 @@ pub(crate) async fn run(args: &StatusArgs, cluster: &ClusterArgs, terminal: &Ter
 }
 
 async fn one(args: &StatusArgs, cluster: &Cluster, name: &str, terminal: &Terminal) -> anyhow::Result<()> {
-    let api: Api<Session> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let session = api.get(name).await.map_err(|error| anyhow!(explain(&error)))?;
-    if args.output.is_json() {
-        terminal.print_json(&shown(&session))
-    } else {
-        terminal.print(&describe::session(&session, Timestamp::now(), terminal.out_palette()))
+    let session = cluster.session(name).await?;
+    if let Some(format) = args.output.format() {
+        return terminal.document(format, &shown(&session));
     }
+    let overview = Overview {
+        session: &session,
+        events: events::of(cluster, &session).await,
+        hint: progress::hint(&session, &spelled(cluster, name)),
+        now: Timestamp::now(),
+        palette: terminal.out_palette(),
+    };
+    terminal.print(&overview.render())
 }
 
 async fn list(args: &StatusArgs, cluster: &Cluster, terminal: &Terminal) -> anyhow::Result<()> {
-    let api: Api<Session> = if args.all_namespaces {
-        Api::all(cluster.client.clone())
-    } else {
-        Api::namespaced(cluster.client.clone(), &cluster.namespace)
-    };
+    let api: Api<Session> = if args.all_namespaces { Api::all(cluster.client.clone()) } else { cluster.sessions() };
     let sessions = all(&api).await.map_err(|error| anyhow!(explain(&error)))?;
-    if args.output.is_json() {
+    if let Some(format) = args.output.format() {
         let items: Vec<Session> = sessions.iter().map(shown).collect();
-        return terminal.print_json(&json!({ "apiVersion": "v1", "kind": "List", "items": items }));
+        return terminal.document(format, &json!({ "apiVersion": "v1", "kind": "List", "items": items }));
     }
     if sessions.is_empty() {
         let place =

@@ -1,6 +1,6 @@
 use drover_api::{Session, SessionSpec, SessionStatus, state::Phase};
 
-use super::code_of_session;
+use super::{FAILURE, code_of_session, of_unfinished};
 
 fn code(phase: Phase, exit_code: Option<i32>) -> u8 {
     let spec: SessionSpec = serde_json::from_value(serde_json::json!({ "prompt": "x" })).unwrap();
@@ -26,4 +26,17 @@ fn passes_on_the_sessions_own() {
     for (phase, exit_code, expected) in cases {
         assert_eq!(code(phase, exit_code), expected, "{phase:?} {exit_code:?}");
     }
+}
+
+#[test]
+fn what_was_still_wanted_is_never_well() {
+    let ended = |phase, exit_code| {
+        let spec: SessionSpec = serde_json::from_value(serde_json::json!({ "prompt": "x" })).unwrap();
+        let mut session = Session::new("x", spec);
+        session.status = Some(SessionStatus { phase, exit_code, ..SessionStatus::default() });
+        of_unfinished(&session)
+    };
+    assert_eq!(ended(Phase::Succeeded, Some(0)), FAILURE.into());
+    assert_eq!(ended(Phase::Cancelled, None), FAILURE.into());
+    assert_eq!(ended(Phase::Failed, Some(3)), 3.into());
 }

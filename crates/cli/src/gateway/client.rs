@@ -1,6 +1,6 @@
 //! Requests to the gateway's API, in the caller's own name.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use drover_api::{
@@ -10,7 +10,7 @@ use drover_api::{
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
-use kube::client::{ConfigExt, middleware::AuthLayer};
+use kube::client::middleware::AuthLayer;
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -33,7 +33,7 @@ const MAX_PROBLEM: usize = 64 * 1024;
 /// The gateway, as the caller of the kubeconfig sees it.
 pub(crate) struct Gateway {
     connector: Connector,
-    auth: Option<AuthLayer>,
+    auth: Option<Arc<AuthLayer>>,
     /// A connection whose last answer was read, or is being read: it is used again once it is free.
     kept: Mutex<Option<Sender>>,
 }
@@ -84,8 +84,8 @@ impl Gateway {
         config.root_cert = Some(location.authorities.clone());
         config.root_cert_file = None;
         config.accept_invalid_certs = false;
-        let auth = config.auth_layer()?;
-        Ok(Self { connector: Connector::new(cluster, location, &config)?, auth, kept: Mutex::new(None) })
+        let connector = Connector::new(cluster, location, &config)?;
+        Ok(Self { connector, auth: cluster.auth.clone(), kept: Mutex::new(None) })
     }
 
     /// What the Session handed back.

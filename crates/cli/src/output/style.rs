@@ -45,12 +45,19 @@ impl Palette {
 impl From<Phase> for Tone {
     fn from(phase: Phase) -> Self {
         match phase {
-            Phase::Pending => Self::Waiting,
+            Phase::Pending | Phase::Waiting => Self::Waiting,
             Phase::Running => Self::Busy,
             Phase::Succeeded => Self::Good,
             Phase::Failed => Self::Bad,
+            Phase::Suspended | Phase::Cancelled => Self::Dim,
         }
     }
+}
+
+/// `text` in its own lines, without characters that would act on a terminal instead of showing themselves.
+pub(crate) fn many_lines(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    text.replace("\r\n", "\n").chars().map(shown).collect()
 }
 
 /// `text` in one line, without characters that would act on a terminal instead of showing themselves.

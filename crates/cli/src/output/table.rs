@@ -35,6 +35,11 @@ impl Table {
         Self { rows: vec![columns.map(|name| Cell::toned(name, Tone::Heading)).into()] }
     }
 
+    /// A table whose columns need no names.
+    pub(crate) fn without_head() -> Self {
+        Self { rows: Vec::new() }
+    }
+
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         self.rows.push(cells.into());

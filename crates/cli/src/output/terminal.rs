@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::style::Palette;
+use super::{Format, style::Palette};
 
 /// The reader of standard output is gone, as after `| head`: there is nobody to tell anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,9 +63,15 @@ impl Terminal {
     }
 
     /// Writes a document to standard output at once.
-    pub(crate) fn print_json<T: Serialize>(&self, document: &T) -> anyhow::Result<()> {
-        let mut text = serde_json::to_string_pretty(document)?;
-        text.push('\n');
+    pub(crate) fn document<T: Serialize>(&self, format: Format, document: &T) -> anyhow::Result<()> {
+        let mut text = match format {
+            Format::Json => serde_json::to_string_pretty(document)?,
+            // By way of JSON's own values, so that both formats say the same.
+            Format::Yaml => serde_saphyr::to_string(&serde_json::to_value(document)?)?,
+        };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
         self.print(&text)
     }
 

@@ -1,7 +1,7 @@
 //! Times and sizes for people.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::{api::core::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
 
 /// A length of time in its two largest units, for instance `3m20s`; in one from ten of the larger on.
 pub(crate) fn duration(length: SignedDuration) -> String {
@@ -31,6 +31,13 @@ pub(crate) fn between(start: Option<&Time>, end: Option<&Time>, now: Timestamp) 
 /// A point in time in UTC, whole seconds.
 pub(crate) fn instant(time: &Time) -> String {
     time.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// When an event happened last, in whichever of its fields its reporter wrote that.
+pub(crate) fn happened(event: &Event) -> Option<Time> {
+    let series = event.series.as_ref().and_then(|series| series.last_observed_time.clone());
+    let exact = series.or_else(|| event.event_time.clone()).map(|time| Time(time.0));
+    exact.or_else(|| event.last_timestamp.clone()).or_else(|| event.first_timestamp.clone())
 }
 
 /// A number of bytes with three digits at least, for instance `1.5 KiB`.

@@ -14,7 +14,7 @@ use axum::{
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use futures::stream;
 use serde_json::{Value, json};
@@ -40,6 +40,12 @@ struct Objects {
     gateway: Value,
     pods: Option<SocketAddr>,
     requests: Vec<String>,
+    /// Of each patch that was sent, its query and its operations.
+    patches: Vec<(BTreeMap<String, String>, Value)>,
+    /// Before how many of the next patches somebody else is quicker.
+    interferences: usize,
+    /// By what they are about.
+    events: BTreeMap<String, Vec<Value>>,
 }
 
 impl Api {
@@ -65,6 +71,28 @@ impl Api {
         self.state.lock().unwrap().requests.clone()
     }
 
+    /// Each patch that was sent so far: its query and its operations.
+    pub fn patches(&self) -> Vec<(BTreeMap<String, String>, Value)> {
+        self.state.lock().unwrap().patches.clone()
+    }
+
+    /// Lets somebody else write the status just before each of the next patches.
+    pub fn interfere(&self, times: usize) {
+        self.state.lock().unwrap().interferences = times;
+    }
+
+    /// Adds an event that the field selector finds. Without any, events may not be listed.
+    pub fn tell(&self, selector: &str, event: Value) {
+        self.state.lock().unwrap().events.entry(selector.to_owned()).or_default().push(event);
+    }
+
+    /// Waits until the Session has what `seen` looks for.
+    pub async fn until(&self, name: &str, seen: impl Fn(&Value) -> bool) -> Value {
+        let mut version = self.version.subscribe();
+        version.wait_for(|_| self.session(name).is_some_and(|session| seen(&session))).await.unwrap();
+        self.session(name).unwrap()
+    }
+
     /// Adds a Session as it is.
     pub fn put(&self, mut session: Value) {
         let mut state = self.state.lock().unwrap();
@@ -73,6 +101,21 @@ impl Api {
         state.history.push(session);
         drop(state);
         self.version.send_replace(version);
+    }
+
+    /// Writes a Session over the version that it names, and no other.
+    fn replace(&self, name: &str, mut session: Value) -> Option<Value> {
+        let mut state = self.state.lock().unwrap();
+        let present = state.history.iter().rev().find(|session| session["metadata"]["name"] == name)?;
+        if present["metadata"]["resourceVersion"] != session["metadata"]["resourceVersion"] {
+            return None;
+        }
+        let version = state.history.len() + 1;
+        session["metadata"]["resourceVersion"] = version.to_string().into();
+        state.history.push(session.clone());
+        drop(state);
+        self.version.send_replace(version);
+        Some(session)
     }
 
     /// Writes the status of a Session, as the operator does.
@@ -102,7 +145,9 @@ impl Api {
             .route("/api/v1/namespaces/drover-system/pods", get(pods))
             .route("/api/v1/namespaces/drover-system/pods/{pod}/portforward", get(port_forward))
             .route(SESSIONS, get(list).post(create))
-            .route(&format!("{SESSIONS}/{{name}}"), get(read))
+            .route(&format!("{SESSIONS}/{{name}}"), get(read).patch(patch))
+            .route("/apis/authentication.k8s.io/v1/selfsubjectreviews", post(review))
+            .route("/api/v1/namespaces/team/events", get(events))
             .route("/apis/drover.dev/v1alpha1/sessions", get(list))
             .layer(middleware::from_fn_with_state(self.clone(), authenticate))
             .with_state(self.clone())
@@ -184,6 +229,51 @@ async fn read(State(api): State<Api>, Path((_, name)): Path<(String, String)>) -
             failure(StatusCode::NOT_FOUND, "NotFound", &message)
         }
     }
+}
+
+async fn patch(
+    State(api): State<Api>,
+    Path((namespace, name)): Path<(String, String)>,
+    Query(query): Query<BTreeMap<String, String>>,
+    Json(operations): Json<Value>,
+) -> Response {
+    let interfere = {
+        let mut state = api.state.lock().unwrap();
+        state.patches.push((query, operations.clone()));
+        let interfere = state.interferences > 0;
+        state.interferences = state.interferences.saturating_sub(1);
+        interfere
+    };
+    let Some(before) = api.session(&name) else { return read(State(api), Path((namespace, name))).await };
+    if interfere {
+        api.put(before.clone());
+    }
+    let mut session = before;
+    let operations: json_patch::Patch = serde_json::from_value(operations).unwrap();
+    json_patch::patch(&mut session, &operations).unwrap();
+    if let Some(generation) = session["metadata"]["generation"].as_i64() {
+        session["metadata"]["generation"] = (generation + 1).into();
+    }
+    match api.replace(&name, session) {
+        Some(session) => Json(session).into_response(),
+        None => failure(StatusCode::CONFLICT, "Conflict", "the object has been modified"),
+    }
+}
+
+async fn review() -> Response {
+    let user = json!({ "userInfo": { "username": "jane" } });
+    let kind = "SelfSubjectReview";
+    (StatusCode::CREATED, Json(json!({ "apiVersion": "authentication.k8s.io/v1", "kind": kind, "status": user })))
+        .into_response()
+}
+
+async fn events(State(api): State<Api>, Query(query): Query<BTreeMap<String, String>>) -> Response {
+    let events = api.state.lock().unwrap().events.clone();
+    if events.is_empty() {
+        return failure(StatusCode::FORBIDDEN, "Forbidden", "events is forbidden");
+    }
+    let found = events.get(&query["fieldSelector"]).cloned().unwrap_or_default();
+    Json(json!({ "apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": found })).into_response()
 }
 
 /// A list, or a watch from a version on.

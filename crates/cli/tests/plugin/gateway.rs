@@ -38,10 +38,17 @@ struct Content {
 }
 
 impl Gateway {
-    /// Adds an event of the agent, or of Drover where there is no stream.
+    /// Adds an event of the agent, or of Drover where there is no stream, to the first attempt.
     pub fn log(&self, kind: &str, stream: Option<&str>, text: &str) {
+        self.log_in(1, kind, stream, text);
+    }
+
+    /// The same in an attempt; attempts are filled in their order.
+    pub fn log_in(&self, attempt: u32, kind: &str, stream: Option<&str>, text: &str) {
         let mut content = self.0.lock().unwrap();
-        let id = format!("1-{}", content.log.len() + 1);
+        let prefix = format!("{attempt}-");
+        let before = content.log.iter().filter(|event| event["id"].as_str().unwrap().starts_with(&prefix)).count();
+        let id = format!("{prefix}{}", before + 1);
         let mut event = json!({ "id": id, "time": "2026-03-01T12:00:00.000Z", "type": kind, "text": text });
         if let Some(stream) = stream {
             event["stream"] = stream.into();
@@ -114,20 +121,22 @@ async fn logs(
     Query(query): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
-    let after =
-        |id: Option<&str>| id.map_or(0, |id| id.trim_start_matches("1-").trim_start_matches("0-").parse().unwrap());
     let mut content = gateway.0.lock().unwrap();
+    let after = |content: &Content, id: Option<&str>| {
+        id.and_then(|id| content.log.iter().position(|event| event["id"] == id)).map_or(0, |place| place + 1)
+    };
     if headers[header::ACCEPT] != "text/event-stream" {
         // Pages of two, so that a log has several.
-        let from: usize = after(query.get("after").map(String::as_str));
+        let from = after(&content, query.get("after").map(String::as_str));
         let events: Vec<Value> = content.log.iter().skip(from).take(2).cloned().collect();
         let next = from + events.len();
         let complete = next == content.log.len();
-        return Json(json!({ "events": events, "next": format!("1-{next}"), "complete": complete })).into_response();
+        let last = next.checked_sub(1).map_or("0-0".into(), |last| content.log[last]["id"].clone());
+        return Json(json!({ "events": events, "next": last, "complete": complete })).into_response();
     }
     let last = headers.get("last-event-id").map(|value| value.to_str().unwrap().to_owned());
     // One event too many after a resumption: the plugin is not to show it twice.
-    let from: usize = after(last.as_deref());
+    let from = after(&content, last.as_deref());
     content.resumed.push(last);
     let mut text = String::from(": hello\n\n");
     for event in content.log.iter().skip(from.saturating_sub(1)) {

@@ -9,13 +9,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use drover_api::report;
+use drover_api::{Session, report};
 use drover_store::{ArtifactName, ArtifactReader};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Target, responses::Refusals};
-use crate::{app::Gateway, auth::caller::Caller, problem::Problem};
+use crate::{app::Gateway, auth::caller::Caller, problem::Problem, sweep::expired_after};
 
 /// The right that is needed to see artifacts.
 const RIGHT: &str = "artifacts";
@@ -75,8 +76,7 @@ pub(super) async fn list(
     caller: Caller,
     target: Target,
 ) -> Result<Json<Artifacts>, Problem> {
-    caller.may_get(&gateway, &target, RIGHT).await?;
-    let (_, run) = target.session(&gateway).await?;
+    let (_, run) = target.open(&gateway, &caller, RIGHT).await?;
     let artifacts = gateway.store.list_artifacts(&run).await?;
     Ok(Json(Artifacts { artifacts: artifacts.into_iter().map(Artifact::from).collect() }))
 }
@@ -126,14 +126,20 @@ pub(super) async fn get(
     let Path(path) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let name: ArtifactName =
         path.artifact.parse().map_err(|error: drover_store::InvalidName| Problem::malformed(error.to_string()))?;
-    caller.may_get(&gateway, &target, RIGHT).await?;
-    let (_, run) = target.session(&gateway).await?;
-    let reader = gateway
-        .store
-        .artifact(&run, &name)
-        .await?
-        .ok_or_else(|| Problem::not_found(format!("the Session {} has no artifact {name}", target.name)))?;
+    let (session, run) = target.open(&gateway, &caller, RIGHT).await?;
+    let reader = gateway.store.artifact(&run, &name).await?.ok_or_else(|| missing(&session, &target, &name))?;
     Ok(answer(reader, &name, &headers))
+}
+
+fn missing(session: &Session, target: &Target, name: &ArtifactName) -> Problem {
+    Problem::not_found(match expired_after(session, Timestamp::now()) {
+        Some(ttl) => format!(
+            "the Session {} has no artifact {name} any more: its artifacts are kept for {ttl} after its end, as \
+             spec.ttlAfterFinished says",
+            target.name
+        ),
+        None => format!("the Session {} has no artifact {name}", target.name),
+    })
 }
 
 fn answer(reader: ArtifactReader, name: &ArtifactName, headers: &HeaderMap) -> Response {

@@ -127,9 +127,9 @@ struct End {
 /// Reads the log of a Session.
 ///
 /// With `Accept: text/event-stream` or `follow=true` the answer is a stream of server-sent events that goes on while
-/// the Session runs. Each has the `id` of the log's event, its type as `event`, and the event as JSON as `data`. After
-/// the last one comes `event: end` with `{"complete": true}`, or `{"complete": false}` when the Session was deleted. When
-/// the log cannot be read any further the stream ends with `event: problem` and the problem as JSON. A stream that stops
+/// the Session is not finished, over all its attempts; nothing comes while it waits or is suspended. Each has the `id` of
+/// the log's event, its type as `event`, and the event as JSON as `data`. After the last one comes `event: end` with
+/// `{"complete": true}`, or `{"complete": false}` when the Session was deleted. When the log cannot be read any further the stream ends with `event: problem` and the problem as JSON. A stream that stops
 /// without either (the gateway is rolled out, or half an hour is over) goes on where it stopped with the header
 /// `Last-Event-ID`.
 ///
@@ -174,8 +174,7 @@ pub(super) async fn get(
     let last = headers.get(LAST_EVENT_ID).filter(|_| streaming).map(|value| value.to_str().unwrap_or("?"));
     let after = last.or(query.after.as_deref()).map(str::parse).transpose();
     let after = after.map_err(|error: log::InvalidEventId| Problem::malformed(error.to_string()))?;
-    caller.may_get(&gateway, &target, RIGHT).await?;
-    let (session, run) = target.session(&gateway).await?;
+    let (session, run) = target.open(&gateway, &caller, RIGHT).await?;
     let follower = Follower::new(gateway, target, session, run, after.unwrap_or(EventId::START));
     if streaming { stream_of(follower).await } else { Ok(page(follower, limit).await?.into_response()) }
 }

@@ -17,24 +17,21 @@ fn finished() -> (SessionStatus, Timestamp) {
 }
 
 #[test]
-fn the_last_attempts_word_counts_not_an_earlier_ones() {
+fn the_last_pod_can_speak_until_it_has_ended() {
     let (status, now) = finished();
-    assert_eq!(silence(&status, Some(2), now), Silence::Certain);
-    for ended in [None, Some(1)] {
-        assert_eq!(silence(&status, ended, now), Silence::OncePodEnded { name: "pod", uid: "uid" });
-    }
+    assert_eq!(silence(&status, now), Silence::OncePodEnded { name: "pod", uid: "uid" });
 }
 
 #[test]
 fn a_broker_is_not_waited_for_longer_than_it_can_live() {
     let (status, now) = finished();
-    let waits = |seconds| silence(&status, None, now + SignedDuration::from_secs(seconds)) != Silence::Certain;
-    assert!(waits(-5) && waits(120));
-    assert!(!waits(121));
+    let waits = |seconds| silence(&status, now + SignedDuration::from_secs(seconds)) != Silence::Certain;
+    assert!(waits(-5) && waits(130));
+    assert!(!waits(131));
 }
 
 #[test]
 fn without_a_pod_nobody_speaks() {
     let (status, now) = finished();
-    assert_eq!(silence(&SessionStatus { pod: None, ..status }, None, now), Silence::Certain);
+    assert_eq!(silence(&SessionStatus { pod: None, ..status }, now), Silence::Certain);
 }

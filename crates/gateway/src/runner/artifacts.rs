@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, State, rejection::PathRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use drover_api::report::{Artifact, MAX_ARTIFACTS};
@@ -29,17 +29,13 @@ pub(super) async fn put(
     let digest = announced(&headers)?;
     let Limits { max_artifact_bytes, max_run_bytes, .. } = gateway.limits;
     // Who says beforehand that it is too much is spared the upload.
-    if content_length(&headers).is_some_and(|length| length > max_artifact_bytes) {
+    if body::announced_length(&headers).is_some_and(|length| length > max_artifact_bytes) {
         return Err(StoreError::TooLarge(max_artifact_bytes).into());
     }
     let bounds = Bounds { artifact_bytes: max_artifact_bytes, run_bytes: max_run_bytes, artifacts: MAX_ARTIFACTS };
     let artifact = gateway.store.put_artifact(&caller.run, &name, digest, bounds, body::stream(body)).await?;
     gateway.metrics.stored(Stored::Artifact, artifact.size.unsigned_abs());
     Ok((StatusCode::CREATED, Json(artifact)))
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The checksum in `Content-Digest`: `sha-256=:<base64>:`, alone or among others (RFC 9530).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{body::Body, extract::State, http::StatusCode};
 use drover_api::{
     names::annotation,
-    report::{MAX_ARTIFACTS, MAX_BYTES, Report},
+    report::{MAX_ARTIFACTS, MAX_BYTES, MAX_CONSUMED, MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report, Turn, Usage},
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
@@ -17,6 +17,10 @@ use crate::{app::Gateway, auth::pod::RunnerPod, body, problem::Problem};
 const TRIES: usize = 5;
 const MAX_PROBLEMS: usize = 8;
 const MAX_PROBLEM: usize = 256;
+const MAX_NOT_KEPT: usize = 256;
+const MAX_MESSAGE_ID: usize = 63;
+/// The length of what `consumed_entry` makes of an id.
+const CONSUMED_ENTRY: usize = 8;
 
 /// Writes a report over its predecessor.
 pub(super) async fn post(
@@ -27,7 +31,7 @@ pub(super) async fn post(
     let bytes = body::collect(body, MAX_BYTES).await?;
     let report: Report = serde_json::from_slice(&bytes)
         .map_err(|error| Problem::malformed(format!("the body is not a report: {error}")))?;
-    check(&report).map_err(Problem::malformed)?;
+    check(&report, caller.attempt).map_err(Problem::malformed)?;
     check_artifacts(&gateway, &caller, &report).await?;
     write(&gateway, &caller, &report).await?;
     if report.last {
@@ -37,9 +41,9 @@ pub(super) async fn post(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The bounds that the type states.
-fn check(report: &Report) -> Result<(), String> {
-    let Report { sequence, last: _, artifacts, problems } = report;
+/// The bounds that the type states. What is beyond them could not be put into the Session's status.
+fn check(report: &Report, attempt: u32) -> Result<(), String> {
+    let Report { sequence, last: _, turns, consumed, waiting, not_kept, artifacts, problems } = report;
     if *sequence == 0 {
         return Err("reports are counted from 1".to_owned());
     }
@@ -49,7 +53,47 @@ fn check(report: &Report) -> Result<(), String> {
     if problems.len() > MAX_PROBLEMS || problems.iter().any(|problem| problem.len() > MAX_PROBLEM) {
         return Err(format!("a report names at most {MAX_PROBLEMS} problems of at most {MAX_PROBLEM} bytes"));
     }
+    if not_kept.as_ref().is_some_and(|text| text.len() > MAX_NOT_KEPT) {
+        return Err(format!("a report says in at most {MAX_NOT_KEPT} bytes what was not kept"));
+    }
+    let question = waiting.as_ref().and_then(|waiting| waiting.question.as_deref());
+    if question.is_some_and(|text| written_length(text) > MAX_QUESTION) {
+        return Err(format!("a question has at most {MAX_QUESTION} bytes, as it is written in JSON"));
+    }
+    if turns.len() > MAX_TURNS {
+        return Err(format!("a report names at most {MAX_TURNS} turns"));
+    }
+    if consumed.len() > MAX_CONSUMED || !consumed.iter().all(|entry| is_consumed_entry(entry)) {
+        return Err(format!("a report names at most {MAX_CONSUMED} messages that were dealt with, by their hashes"));
+    }
+    turns.iter().try_for_each(|turn| check_turn(turn, attempt))
+}
+
+fn is_consumed_entry(entry: &str) -> bool {
+    entry.len() == CONSUMED_ENTRY && entry.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn check_turn(turn: &Turn, last_attempt: u32) -> Result<(), String> {
+    let Turn { message, attempt, started_at: _, finished_at: _, result, usage } = turn;
+    if message.is_empty() || message.len() > MAX_MESSAGE_ID {
+        return Err(format!("a turn names its message by an id of at most {MAX_MESSAGE_ID} bytes"));
+    }
+    if !(1..=last_attempt).contains(attempt) {
+        return Err(format!("a turn was in an attempt from 1 to {last_attempt}, the one of this pod"));
+    }
+    if written_length(result) > MAX_RESULT {
+        return Err(format!("the result of a turn has at most {MAX_RESULT} bytes, as it is written in JSON"));
+    }
+    let Usage { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens } = usage.unwrap_or_default();
+    if [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens].iter().any(|tokens| *tokens < 0) {
+        return Err("a number of tokens is not negative".to_owned());
+    }
     Ok(())
+}
+
+/// How many bytes a text has in JSON, without the quotation marks.
+fn written_length(text: &str) -> usize {
+    Value::from(text).to_string().len() - 2
 }
 
 /// What a report names must be there, so that the Session's status never promises what nobody can fetch.

@@ -112,7 +112,8 @@ async fn the_document_is_served_and_whole() {
 async fn each_port_knows_only_its_own_paths() {
     let fixture = Fixture::new();
     for (router, method, path) in [
-        (&fixture.public, "GET", "/runner/v1/messages"),
+        (&fixture.public, "GET", "/runner/v1/conversation"),
+        (&fixture.runners, "GET", "/runner/v1/messages"),
         (&fixture.public, "POST", "/runner/v1/report"),
         (&fixture.public, "GET", "/metrics"),
         (&fixture.public, "GET", "/"),

@@ -1,10 +1,6 @@
-//! A Kubernetes API in memory, and a gateway that asks it.
+//! A gateway that asks a Kubernetes API in memory.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
-    sync::{Arc, Mutex},
-};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Router,
@@ -14,13 +10,13 @@ use axum::{
 use drover_k8s::{reviews::Reviews, writer::Writer};
 use drover_store::{Bounds, Digest, LogChunk, Run, Store};
 use futures::stream;
-use kube::{Client, client::Body as KubeBody};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower::{ServiceExt, service_fn};
+use tower::ServiceExt;
 
+use super::cluster::Cluster;
 use crate::{
     Limits,
     app::{self, Gateway},
@@ -32,151 +28,14 @@ pub(super) const POD: &str = "/api/v1/namespaces/team/pods/drover-run-hello-1";
 pub(super) const LOGS: &str = "/api/v1/namespaces/team/sessions/hello/logs";
 pub(super) const ARTIFACTS: &str = "/api/v1/namespaces/team/sessions/hello/artifacts";
 
-pub(super) const LIMITS: Limits =
-    Limits { max_artifact_bytes: 1 << 20, max_run_bytes: 1 << 21, max_log_bytes: 1 << 20 };
+pub(super) const LIMITS: Limits = Limits {
+    max_artifact_bytes: 1 << 20,
+    max_run_bytes: 1 << 21,
+    max_log_bytes: 1 << 20,
+    max_checkpoint_bytes: 1 << 20,
+};
 /// The token of the pod.
 pub(super) const POD_TOKEN: &str = "head.pod.signature";
-
-/// The cluster as the gateway sees it.
-#[derive(Clone, Default)]
-pub(super) struct Cluster(Arc<Mutex<Objects>>);
-
-/// Changes a pod.
-type Rival = Box<dyn FnOnce(&mut Value) + Send>;
-
-#[derive(Default)]
-struct Objects {
-    /// By path.
-    objects: BTreeMap<String, Value>,
-    /// Users by token and audience.
-    tokens: BTreeMap<(String, Option<String>), Value>,
-    /// `user subresource namespace/name`.
-    allowed: BTreeSet<String>,
-    broken: bool,
-    /// What was asked, as `METHOD path`.
-    asked: Vec<String>,
-    /// Called once before the next patch, as somebody who is faster.
-    rival: Option<Rival>,
-}
-
-impl Cluster {
-    pub(super) fn client(&self) -> Client {
-        let cluster = self.clone();
-        let service = service_fn(move |request: Request<KubeBody>| {
-            let cluster = cluster.clone();
-            async move {
-                let (head, body) = request.into_parts();
-                let body = body.collect_bytes().await.unwrap();
-                let (status, answer) = cluster.answer(head.method.as_str(), head.uri.path(), &body);
-                let answer =
-                    Response::builder().status(status).body(KubeBody::from(serde_json::to_vec(&answer).unwrap()));
-                Ok::<_, Infallible>(answer.unwrap())
-            }
-        });
-        Client::new(service, "default")
-    }
-
-    fn answer(&self, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
-        let mut objects = self.0.lock().unwrap();
-        objects.asked.push(format!("{method} {path}"));
-        if objects.broken {
-            return failure(500, "InternalError");
-        }
-        let question: Value = serde_json::from_slice(body).unwrap_or_default();
-        match (method, path) {
-            ("POST", "/apis/authentication.k8s.io/v1/tokenreviews") => (201, objects.token_review(&question)),
-            ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews") => (201, objects.access_review(&question)),
-            ("GET", path) => {
-                objects.objects.get(path).map_or_else(|| failure(404, "NotFound"), |found| (200, found.clone()))
-            }
-            ("PATCH", path) => objects.patch(path.strip_suffix("/status").unwrap(), body),
-            _ => panic!("{method} {path} needs a right that the gateway does not have"),
-        }
-    }
-
-    pub(super) fn put(&self, path: &str, object: Value) {
-        self.0.lock().unwrap().objects.insert(path.to_owned(), object);
-    }
-
-    pub(super) fn remove(&self, path: &str) {
-        self.0.lock().unwrap().objects.remove(path);
-    }
-
-    pub(super) fn object(&self, path: &str) -> Value {
-        self.0.lock().unwrap().objects[path].clone()
-    }
-
-    /// Changes part of an object: `pointer` is an RFC 6901 pointer to something that exists.
-    pub(super) fn set(&self, path: &str, pointer: &str, value: Value) {
-        *self.0.lock().unwrap().objects.get_mut(path).unwrap().pointer_mut(pointer).unwrap() = value;
-    }
-
-    pub(super) fn token(&self, token: &str, audience: Option<&str>, user: Value) {
-        self.0.lock().unwrap().tokens.insert((token.to_owned(), audience.map(str::to_owned)), user);
-    }
-
-    pub(super) fn allow(&self, user: &str, subresource: &str) {
-        self.0.lock().unwrap().allowed.insert(format!("{user} {subresource} team/hello"));
-    }
-
-    pub(super) fn break_down(&self) {
-        self.0.lock().unwrap().broken = true;
-    }
-
-    pub(super) fn asked(&self) -> Vec<String> {
-        self.0.lock().unwrap().asked.clone()
-    }
-
-    pub(super) fn rival(&self, rival: impl FnOnce(&mut Value) + Send + 'static) {
-        self.0.lock().unwrap().rival = Some(Box::new(rival));
-    }
-}
-
-impl Objects {
-    fn token_review(&self, question: &Value) -> Value {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let audience = text(&question["spec"]["audiences"][0]);
-        let status = match self.tokens.get(&(text(&question["spec"]["token"]).unwrap(), audience.clone())) {
-            None => json!({"authenticated": false}),
-            Some(user) => json!({"authenticated": true, "user": user, "audiences": audience.as_slice()}),
-        };
-        json!({"spec": {}, "status": status})
-    }
-
-    fn access_review(&self, question: &Value) -> Value {
-        let spec = &question["spec"];
-        let what = &spec["resourceAttributes"];
-        assert_eq!(
-            (&what["group"], &what["resource"], &what["verb"]),
-            (&json!("drover.dev"), &json!("sessions"), &json!("get"))
-        );
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let (user, subresource) = (text(&spec["user"]), text(&what["subresource"]));
-        let key = format!("{user} {subresource} {}/{}", text(&what["namespace"]), text(&what["name"]));
-        json!({"spec": {}, "status": {"allowed": self.allowed.contains(&key)}})
-    }
-
-    fn patch(&mut self, path: &str, body: &[u8]) -> (u16, Value) {
-        let rival = self.rival.take();
-        let object = self.objects.get_mut(path).unwrap();
-        if let Some(rival) = rival {
-            rival(object);
-        }
-        let patch: json_patch::Patch = serde_json::from_slice(body).unwrap();
-        match json_patch::patch(object, &patch) {
-            Ok(()) => {
-                let version = object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap() + 1;
-                object["metadata"]["resourceVersion"] = json!(version.to_string());
-                (200, object.clone())
-            }
-            Err(_) => failure(422, "Invalid"),
-        }
-    }
-}
-
-fn failure(code: u16, reason: &str) -> (u16, Value) {
-    (code, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}))
-}
 
 /// A gateway over a [`Cluster`] with one Session that runs, its pod, a user `ada` who may see everything and a user
 /// `eve` who may see nothing; the token of each is their name. The pod's token is [`POD_TOKEN`].
@@ -233,6 +92,7 @@ impl Fixture {
         let stopping = CancellationToken::new();
         let gateway = Arc::new(Gateway {
             client: cluster.client(),
+            watches: cluster.client(),
             writer: Writer::new(cluster.client(), "drover-gateway"),
             metrics: Metrics::register(&mut Registry::default(), Arc::clone(&reviews)),
             reviews,
@@ -252,8 +112,21 @@ impl Fixture {
         }
     }
 
+    pub(super) fn reviews(&self) -> Arc<Reviews> {
+        Arc::new(Reviews::new(self.cluster.client()))
+    }
+
     pub(super) async fn get(&self, path: &str, user: &str) -> Answer {
         self.ask(&self.public, request("GET", path, user).body(Body::empty()).unwrap()).await
+    }
+
+    /// Asks as the runner pod.
+    pub(super) async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        self.send(request(method, path, POD_TOKEN).body(body.into()).unwrap()).await
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        self.ask(&self.runners, request).await
     }
 
     pub(super) async fn ask(&self, router: &Router, request: Request<Body>) -> Answer {
@@ -274,13 +147,18 @@ impl Fixture {
         self.store.put_artifact(&self.run, &name, Digest::of(content), bounds, bytes).await.unwrap();
     }
 
-    /// Records that the Session has ended.
+    /// Records that the Session has ended, whose pod may still be there.
     pub(super) fn finish(&self) {
         let status = json!({
             "phase": "Succeeded", "attempt": 1, "finishedAt": jiff::Timestamp::now().to_string(),
             "pod": {"name": "drover-run-hello-1", "uid": "pod-uid"},
         });
         self.cluster.set(SESSION, "/status", status);
+    }
+
+    /// Records that the pod has ended.
+    pub(super) fn end_pod(&self) {
+        self.cluster.set(POD, "/status/phase", "Succeeded".into());
     }
 }
 
@@ -306,7 +184,7 @@ fn cluster() -> Cluster {
         SESSION,
         json!({
             "apiVersion": "drover.dev/v1alpha1", "kind": "Session",
-            "metadata": {"name": "hello", "namespace": "team", "uid": "uid-1"},
+            "metadata": {"name": "hello", "namespace": "team", "uid": "uid-1", "generation": 1},
             "spec": {"prompt": "echo hello", "framework": "shell"},
             "status": {"phase": "Running", "attempt": 1, "pod": {"name": "drover-run-hello-1", "uid": "pod-uid"}},
         }),
@@ -316,7 +194,7 @@ fn cluster() -> Cluster {
         json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
-                "name": "drover-run-hello-1", "namespace": "team", "uid": "pod-uid", "resourceVersion": "7",
+                "name": "drover-run-hello-1", "namespace": "team", "uid": "pod-uid",
                 "labels": {"drover.dev/session": "hello", "drover.dev/session-uid": "uid-1", "drover.dev/attempt": "1"},
                 "annotations": {"drover.dev/generation": "1"},
             },

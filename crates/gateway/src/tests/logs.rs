@@ -1,10 +1,10 @@
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use axum::{
     body::Body,
     http::{Response, StatusCode},
 };
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -31,14 +31,16 @@ async fn pages_follow_each_other_until_the_log_is_complete() {
         "the Session still runs"
     );
     fixture.finish();
+    fixture.end_pod();
     let page = fixture.get(&format!("{LOGS}?after=1-3"), "ada").await.json();
     assert_eq!(page, json!({"events": [], "next": "1-3", "complete": true}));
 }
 
 #[tokio::test]
-async fn without_the_brokers_word_the_log_is_complete_when_its_pod_has_ended() {
+async fn the_log_is_complete_when_the_pod_of_a_finished_session_has_ended_whatever_its_broker_said() {
     let fixture = Fixture::new();
     fixture.log(1, 1, &["one"]).await;
+    fixture.store.end_log(&fixture.run, 1).await.unwrap();
     fixture.finish();
     let complete = async || fixture.get(LOGS, "ada").await.json()["complete"].clone();
     assert_eq!(complete().await, json!(false), "the broker may have more to say");
@@ -74,13 +76,20 @@ async fn what_is_asked_wrongly_is_explained() {
 struct EventStream {
     body: Pin<Box<dyn Stream<Item = Result<axum::body::Bytes, axum::Error>> + Send>>,
     text: String,
+    /// How many signs of life came between events.
+    signs: usize,
 }
 
 impl EventStream {
     fn of(response: Response<Body>) -> Self {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { body: Box::pin(response.into_body().into_data_stream()), text: String::new() }
+        Self { body: Box::pin(response.into_body().into_data_stream()), text: String::new(), signs: 0 }
+    }
+
+    /// The next event's lines if it is there already.
+    fn poll(&mut self) -> Option<String> {
+        self.next().now_or_never().flatten()
     }
 
     /// The next event's lines; `None` at the end of the stream.
@@ -92,6 +101,7 @@ impl EventStream {
                 if !event.starts_with(':') {
                     return Some(event);
                 }
+                self.signs += 1;
                 continue;
             }
             self.text += std::str::from_utf8(&self.body.next().await?.unwrap()).unwrap();
@@ -121,6 +131,7 @@ async fn a_stream_follows_the_run_to_its_end() {
     fixture.log(1, 3, &["three"]).await;
     fixture.store.end_log(&fixture.run, 1).await.unwrap();
     fixture.finish();
+    fixture.end_pod();
     assert!(stream.next().await.unwrap().starts_with("id: 1-3\n"));
     assert_eq!(stream.next().await.unwrap(), "event: end\ndata: {\"complete\":true}");
     assert_eq!(stream.next().await, None);
@@ -151,6 +162,7 @@ async fn a_stream_goes_on_after_the_last_event_in_later_attempts_too() {
     fixture.log(2, 1, &["again"]).await;
     fixture.store.end_log(&fixture.run, 2).await.unwrap();
     fixture.finish();
+    fixture.end_pod();
     fixture.cluster.set(SESSION, "/status/attempt", 2.into());
     let mut stream = fixture.follow(Some("1-1")).await;
     let mut ids = Vec::new();
@@ -164,13 +176,82 @@ async fn a_stream_goes_on_after_the_last_event_in_later_attempts_too() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_its_session() {
+async fn a_stream_ends_with_its_session_after_what_was_said_until_then() {
     let fixture = Fixture::new();
     fixture.cluster.remove(POD);
+    fixture.log(1, 1, &["one"]).await;
     let mut stream = fixture.follow(None).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 1-1\n"));
+    fixture.log(2, 1, &["last words"]).await;
     fixture.cluster.remove(SESSION);
+    assert!(stream.next().await.unwrap().starts_with("id: 2-1\n"));
     assert_eq!(stream.next().await.unwrap(), "event: end\ndata: {\"complete\":false}");
     assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn a_session_of_the_same_name_is_not_followed() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.follow(None).await;
+    fixture.cluster.set(SESSION, "/metadata/uid", "uid-2".into());
+    assert_eq!(stream.next().await.unwrap(), "event: end\ndata: {\"complete\":false}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_after_the_brokers_last_word_is_followed_too() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one"]).await;
+    fixture.store.end_log(&fixture.run, 1).await.unwrap();
+    fixture.finish();
+    let mut stream = fixture.follow(None).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 1-1\n"));
+    // The follower finds the pod alive, and waits.
+    let pods = format!("GET {POD}");
+    while fixture.cluster.times(&pods) < 3 {
+        assert!(stream.poll().is_none());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    fixture.log(1, 2, &["more"]).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 1-2\n"));
+    fixture.cluster.remove(POD);
+    assert_eq!(stream.next().await.unwrap(), "event: end\ndata: {\"complete\":true}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_over_attempts_and_suspensions_until_the_session_is_finished() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one"]).await;
+    fixture.store.end_log(&fixture.run, 1).await.unwrap();
+    let mut stream = fixture.follow(None).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 1-1\n"));
+    fixture.cluster.set(SESSION, "/status/phase", "Suspended".into());
+    fixture.cluster.remove(POD);
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < Duration::from_secs(600) {
+        assert!(stream.poll().is_none(), "a suspended Session is waited for");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(stream.signs > 30, "it was silent all the time");
+    fixture.cluster.set(SESSION, "/status/phase", "Running".into());
+    fixture.cluster.set(SESSION, "/status/attempt", 2.into());
+    fixture.log(2, 1, &["again"]).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 2-1\n"));
+    fixture.log(2, 2, &["end"]).await;
+    assert!(stream.next().await.unwrap().starts_with("id: 2-2\n"));
+    fixture.finish();
+    assert_eq!(stream.next().await.unwrap(), "event: end\ndata: {\"complete\":true}");
+}
+
+#[tokio::test]
+async fn who_polls_is_not_told_that_a_suspended_sessions_log_is_complete() {
+    let fixture = Fixture::new();
+    fixture.log(1, 1, &["one"]).await;
+    fixture.store.end_log(&fixture.run, 1).await.unwrap();
+    fixture.cluster.remove(POD);
+    for phase in ["Suspended", "Pending", "Waiting"] {
+        fixture.cluster.set(SESSION, "/status/phase", phase.into());
+        assert_eq!(fixture.get(LOGS, "ada").await.json()["complete"], json!(false), "{phase}");
+    }
 }
 
 #[tokio::test]

@@ -1,61 +1,27 @@
 use axum::{
     body::{Body, Bytes},
-    http::{Request, StatusCode},
+    http::StatusCode,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use drover_api::{log::EventId, report::Report};
+use drover_api::log::EventId;
 use drover_store::Look;
 use futures::stream;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::fake::{Answer, Fixture, LIMITS, POD, POD_TOKEN, SESSION, lines, pod_user, request};
+use super::fake::{Answer, Fixture, LIMITS, POD, POD_TOKEN, lines, pod_user, request};
 use crate::Limits;
 
 impl Fixture {
-    async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
-        self.send(request(method, path, POD_TOKEN).body(body.into()).unwrap()).await
-    }
-
-    async fn send(&self, request: Request<Body>) -> Answer {
-        self.ask(&self.runners, request).await
-    }
-
     async fn put_artifact(&self, name: &str, announced: &[u8], body: impl Into<Body>) -> Answer {
         let digest = format!("sha-256=:{}:", STANDARD.encode(hex(&drover_store::Digest::of(announced).to_string())));
         let request =
             request("PUT", &format!("/runner/v1/artifacts/{name}"), POD_TOKEN).header("content-digest", digest);
         self.send(request.body(body.into()).unwrap()).await
     }
-
-    async fn report(&self, report: Value) -> Answer {
-        self.call("POST", "/runner/v1/report", report.to_string()).await
-    }
-
-    fn reported(&self) -> Option<Report> {
-        let pod = self.cluster.object(POD);
-        pod["metadata"]["annotations"]["drover.dev/report"].as_str().map(|text| serde_json::from_str(text).unwrap())
-    }
-
-    async fn ended(&self) -> Option<u32> {
-        self.store.events_after(&self.run, EventId::START, 1 << 20, Look::Thorough).await.unwrap().ended
-    }
 }
 
 fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
-}
-
-#[tokio::test]
-async fn the_prompt_comes_from_the_session_that_the_pod_runs() {
-    let fixture = Fixture::new();
-    let answer = fixture.call("GET", "/runner/v1/messages", Body::empty()).await;
-    assert_eq!(answer.json(), json!({"messages": [{"id": "prompt", "text": "echo hello"}]}));
-    fixture.cluster.set(SESSION, "/metadata/uid", "uid-2".into());
-    let answer = fixture.call("GET", "/runner/v1/messages", Body::empty()).await;
-    assert_eq!(
-        (answer.status, answer.detail()),
-        (StatusCode::NOT_FOUND, "the Session hello of this pod does not exist any more".into())
-    );
 }
 
 #[tokio::test]
@@ -73,7 +39,7 @@ async fn only_a_live_runner_pod_is_served() {
         fixture.cluster.token(token, audience, user);
     }
     let status = async |token: &str| {
-        let answer = fixture.send(request("GET", "/runner/v1/messages", token).body(Body::empty()).unwrap()).await;
+        let answer = fixture.send(request("GET", "/runner/v1/conversation", token).body(Body::empty()).unwrap()).await;
         if answer.status != StatusCode::OK {
             answer.detail();
         }
@@ -105,7 +71,7 @@ async fn only_a_live_runner_pod_is_served() {
 async fn what_cannot_be_a_token_is_not_asked_about() {
     let fixture = Fixture::new();
     for token in ["x", "x.y", "x..y", ".x.y", "x.y.z.a", "x.y!.z", "x.y.z="] {
-        let answer = fixture.send(request("GET", "/runner/v1/messages", token).body(Body::empty()).unwrap()).await;
+        let answer = fixture.send(request("GET", "/runner/v1/conversation", token).body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token}");
     }
     assert_eq!(fixture.cluster.asked(), [""; 0]);
@@ -208,88 +174,4 @@ async fn too_large_and_too_many_artifacts_are_refused() {
         (StatusCode::PAYLOAD_TOO_LARGE, "a run keeps at most 64 artifacts".into())
     );
     assert_eq!(fixture.put_artifact("7", b"y", "y").await.status, StatusCode::CREATED, "one that is replaced");
-}
-
-#[tokio::test]
-async fn reports_follow_each_other_and_the_last_ends_the_log() {
-    let fixture = Fixture::new();
-    fixture.log(1, 1, &["a"]).await;
-    let first = json!({"sequence": 1, "problems": ["x"]});
-    for _ in 0..2 {
-        assert_eq!(fixture.report(first.clone()).await.status, StatusCode::NO_CONTENT);
-    }
-    assert_eq!(fixture.reported().unwrap().problems, ["x"]);
-    assert_eq!(fixture.ended().await, None);
-    for (report, next) in [(json!({"sequence": 1}), 2), (json!({"sequence": 3}), 2)] {
-        let answer = fixture.report(report).await;
-        assert_eq!((answer.status, &answer.json()["next"]), (StatusCode::CONFLICT, &json!(next)));
-    }
-    assert_eq!(fixture.report(json!({"sequence": 2, "last": true})).await.status, StatusCode::NO_CONTENT);
-    assert_eq!((fixture.reported().unwrap().sequence, fixture.ended().await), (2, Some(1)));
-    let patches = fixture.cluster.asked().into_iter().filter(|asked| asked.starts_with("PATCH")).collect::<Vec<_>>();
-    assert_eq!(patches, vec![format!("PATCH {POD}/status"); 2], "a repeated report writes nothing");
-}
-
-#[tokio::test]
-async fn a_report_that_is_repeated_after_a_crash_still_ends_the_log() {
-    let fixture = Fixture::new();
-    fixture.log(1, 1, &["a"]).await;
-    let last = json!({"sequence": 1, "last": true});
-    let annotation = serde_json::to_string(&Report { sequence: 1, last: true, ..Report::default() }).unwrap();
-    fixture.cluster.set(POD, "/metadata/annotations", json!({"drover.dev/report": annotation}));
-    assert_eq!(fixture.report(last).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(fixture.ended().await, Some(1));
-}
-
-#[tokio::test]
-async fn a_pod_that_changes_meanwhile_is_looked_at_again() {
-    let fixture = Fixture::new();
-    fixture.cluster.rival(|pod| pod["metadata"]["resourceVersion"] = json!("9"));
-    assert_eq!(fixture.report(json!({"sequence": 1})).await.status, StatusCode::NO_CONTENT);
-    fixture.cluster.rival(|pod| {
-        pod["metadata"]["annotations"]["drover.dev/report"] = json!("{\"sequence\":2,\"problems\":[\"theirs\"]}");
-    });
-    let answer = fixture.report(json!({"sequence": 2})).await;
-    assert_eq!((answer.status, &answer.json()["next"]), (StatusCode::CONFLICT, &json!(3)));
-    fixture.cluster.rival(|pod| pod["metadata"]["uid"] = json!("another"));
-    assert_eq!(fixture.report(json!({"sequence": 3})).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(fixture.reported().unwrap().problems, ["theirs"]);
-}
-
-#[tokio::test]
-async fn a_pod_without_annotations_can_be_reported_on() {
-    let fixture = Fixture::new();
-    let mut pod = fixture.cluster.object(POD);
-    pod["metadata"].as_object_mut().unwrap().remove("annotations");
-    fixture.cluster.put(POD, pod);
-    assert_eq!(fixture.report(json!({"sequence": 1})).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(fixture.reported().unwrap().sequence, 1);
-}
-
-#[tokio::test]
-async fn a_report_outside_its_bounds_is_refused() {
-    let fixture = Fixture::new();
-    fixture.artifact("a", b"hello").await;
-    let stored = serde_json::to_value(fixture.store.list_artifacts(&fixture.run).await.unwrap()).unwrap();
-    let mut wrong = stored.clone();
-    wrong[0]["size"] = json!(6);
-    for (report, detail) in [
-        (json!({"sequence": 0}), "reports are counted from 1"),
-        (json!({"sequence": 1, "problems": vec!["x"; 9]}), "a report names at most 8 problems"),
-        (
-            json!({"sequence": 1, "problems": ["x".repeat(257)]}),
-            "a report names at most 8 problems of at most 256 bytes",
-        ),
-        (json!({"sequence": 1, "artifacts": wrong}), "the artifact \"a\" is not stored as reported"),
-        (json!({"sequence": 1, "artifacts": vec![stored[0].clone(); 65]}), "a report names at most 64 artifacts"),
-        (json!({}), "the body is not a report: missing field `sequence`"),
-    ] {
-        let answer = fixture.report(report).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{detail}");
-        assert!(answer.detail().starts_with(detail), "{}", answer.detail());
-    }
-    let large = fixture.report(json!({"sequence": 1, "problems": ["x".repeat(40_000)]})).await;
-    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(fixture.reported(), None);
-    assert_eq!(fixture.report(json!({"sequence": 1, "artifacts": stored})).await.status, StatusCode::NO_CONTENT);
 }

@@ -11,9 +11,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::fake::{ARTIFACTS, Cluster, Fixture, POD_TOKEN};
+use super::{
+    cluster::Cluster,
+    fake::{ARTIFACTS, Fixture, POD_TOKEN},
+};
 use crate::{
-    Config, Listeners,
+    Clients, Config, Listeners,
     tls_source::{PortsTls, TlsSource},
 };
 
@@ -88,7 +91,7 @@ async fn the_gateway_waits_for_its_certificate_and_serves_until_it_is_stopped() 
     let stop = CancellationToken::new();
     let (ours, users) = (Authority::new(), Authority::new());
     client_authorities(&fixture.cluster, &users);
-    let gateway = tokio::spawn(crate::run(config, fixture.cluster.client(), listeners, stop.clone()));
+    let gateway = tokio::spawn(crate::run(config, Clients::of(fixture.cluster.client()), listeners, stop.clone()));
 
     let readyz = async || {
         let answer = ours.browser(admin, None).get(format!("http://{admin}/readyz")).send().await.unwrap();
@@ -109,9 +112,9 @@ async fn the_gateway_waits_for_its_certificate_and_serves_until_it_is_stopped() 
     let bearer = ours.browser(api, None).get(&url).bearer_auth("ada").send().await.unwrap();
     assert_eq!((bearer.status(), bearer.version()), (StatusCode::OK, reqwest::Version::HTTP_2));
 
-    let messages = format!("https://localhost:{}/runner/v1/messages", runner.port());
-    let messages = ours.browser(runner, None).get(messages).bearer_auth(POD_TOKEN).send().await.unwrap();
-    assert_eq!(messages.text().await.unwrap(), r#"{"messages":[{"id":"prompt","text":"echo hello"}]}"#);
+    let conversation = format!("https://localhost:{}/runner/v1/conversation", runner.port());
+    let conversation = ours.browser(runner, None).get(conversation).bearer_auth(POD_TOKEN).send().await.unwrap();
+    assert!(conversation.text().await.unwrap().contains(r#"{"id":"prompt","text":"echo hello"}"#));
 
     let metrics =
         ours.browser(admin, None).get(format!("http://{admin}/metrics")).send().await.unwrap().text().await.unwrap();
@@ -119,6 +122,8 @@ async fn the_gateway_waits_for_its_certificate_and_serves_until_it_is_stopped() 
         r#"drover_gateway_requests_total{port="api",method="GET",route="/api/v1/namespaces/{namespace}/sessions/{name}/artifacts",status="200"} 2"#,
         r#"drover_gateway_reviews_total{kind="access",cache="miss"}"#,
         "drover_gateway_request_duration_seconds_bucket",
+        "drover_gateway_sweep_freed_bytes_total",
+        "drover_gateway_sweep_uploads_total",
     ] {
         assert!(metrics.contains(expected), "{expected} is missing in {metrics}");
     }

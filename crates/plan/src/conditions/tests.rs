@@ -20,6 +20,6 @@ fn a_transition_is_dated_when_the_status_changes_and_only_then() {
 #[test]
 fn a_long_message_is_cut_between_characters() {
     let mut list = Vec::new();
-    Conditions::new(&mut list, None, at(1)).set("A", Is::True, "R", &"é".repeat(MAX_MESSAGE));
-    assert!(list[0].message.len() <= MAX_MESSAGE && list[0].message.ends_with('…'));
+    Conditions::new(&mut list, None, at(1)).set("A", Is::True, "R", &"é".repeat(MAX_CONDITION_MESSAGE));
+    assert!(list[0].message.len() <= MAX_CONDITION_MESSAGE && list[0].message.ends_with('…'));
 }

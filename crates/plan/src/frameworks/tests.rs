@@ -14,6 +14,15 @@ fn an_entry_is_read_with_its_defaults() {
 }
 
 #[test]
+fn an_output_of_json_lines_is_read() {
+    let frameworks = one(
+        "{image: a, command: [a], resumeCommand: [a, '{resumeId}'], output: {jsonLines: {text: /item/text, usage: {inputTokens: /a~1b~0}}}}",
+    );
+    assert!(matches!(frameworks.get("x"), Lookup::Found(_)), "{frameworks:?}");
+    assert!(matches!(one("{image: a, command: [a], output: text}").get("x"), Lookup::Found(_)));
+}
+
+#[test]
 fn a_bad_entry_says_why_and_spoils_no_other() {
     for text in [
         "",
@@ -23,6 +32,9 @@ fn a_bad_entry_says_why_and_spoils_no_other() {
         "image: ''\ncommand: [a]",
         "image: a\ncommand: [a]\nimgae: b",
         "{",
+        "image: a\ncommand: [a]\noutput: {jsonLines: {text: result}}",
+        "image: a\ncommand: [a]\noutput: {jsonLines: {usage: {inputTokens: /a~2b}}}",
+        "image: a\ncommand: [a]\noutput: {jsonlines: {}}",
     ] {
         let entries = [("bad".to_owned(), text.to_owned()), ("good".to_owned(), "image: a\ncommand: [a]".to_owned())];
         let frameworks = Frameworks::parse(&entries.into());

@@ -8,7 +8,7 @@ use crate::session::Step;
 pub fn orphan(pod: &RunnerPod) -> Option<Step> {
     let target = || crate::session::PodTarget::of(pod);
     if !pod.deleting {
-        return Some(Step::DeletePod(target()));
+        return Some(Step::DeletePod { pod: target(), grace: None });
     }
     let finalizer = pod.held.filter(|_| pod.stopped())?;
     Some(Step::ReleasePod { pod: target(), finalizer })

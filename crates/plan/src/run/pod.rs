@@ -5,6 +5,7 @@ use std::sync::Arc;
 use drover_api::{
     names::{POD_FINALIZER, annotation, container, label},
     report::Report,
+    runner::Termination,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus};
@@ -25,16 +26,18 @@ pub struct RunnerPod {
     pub session: Arc<str>,
     /// The uid of that Session, from its label.
     pub session_uid: Arc<str>,
-    /// Which try it is, from its label.
+    /// Which attempt it is, from its label.
     pub attempt: u32,
-    /// The generation of the Session that it was made from.
-    pub generation: i64,
+    /// The hash of the part of the Session's spec that it was made from.
+    pub plan: Arc<str>,
     /// When it was created.
     pub created: Option<Timestamp>,
     /// Its deletion was asked for.
     pub deleting: bool,
     /// When that was.
     pub deletion_asked: Option<Timestamp>,
+    /// How many seconds its containers have to end, once its deletion was asked for.
+    pub grace: Option<i64>,
     /// Drover's finalizer is on it: its place among the finalizers.
     pub held: Option<usize>,
     /// The node it was given.
@@ -51,6 +54,11 @@ pub struct RunnerPod {
     pub agent: Agent,
     /// The broker's container ended.
     pub broker_ended: bool,
+    /// Why the broker ended the agent, where it did.
+    pub broker_said: Option<Termination>,
+    /// Why the cluster takes the pod away, where it is the cluster that does: reason and message of its condition
+    /// DisruptionTarget.
+    pub disruption: Option<(String, String)>,
     /// The broker's last word.
     pub report: Option<Report>,
 }
@@ -94,10 +102,11 @@ impl RunnerPod {
             session: label(meta, label::SESSION)?.into(),
             session_uid: label(meta, label::SESSION_UID)?.into(),
             attempt: label(meta, label::ATTEMPT)?.parse().ok()?,
-            generation: annotation(meta, annotation::GENERATION)?.parse().ok()?,
+            plan: annotation(meta, annotation::PLAN)?.into(),
             created: meta.creation_timestamp.as_ref().map(|t| t.0),
             deleting: meta.deletion_timestamp.is_some(),
             deletion_asked: deletion_asked(meta),
+            grace: meta.deletion_grace_period_seconds,
             held: meta.finalizers.iter().flatten().position(|f| f == POD_FINALIZER),
             node: pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).map(Into::into),
             unschedulable: status.and_then(unschedulable),
@@ -106,6 +115,8 @@ impl RunnerPod {
             failure: status.and_then(|s| Some((s.reason.clone()?, s.message.clone().unwrap_or_default()))),
             agent: agent.map_or(Agent::Waiting, read_agent),
             broker_ended: broker.and_then(|b| b.state.as_ref()).is_some_and(|s| s.terminated.is_some()),
+            broker_said: broker.and_then(|b| said(b.state.as_ref()).or_else(|| said(b.last_state.as_ref()))),
+            disruption: status.and_then(disruption),
             report: annotation(meta, annotation::REPORT).and_then(|r| serde_json::from_str(r).ok()),
         })
     }
@@ -114,6 +125,12 @@ impl RunnerPod {
     #[must_use]
     pub fn stopped(&self) -> bool {
         self.terminal || (self.deleting && self.node.is_none())
+    }
+
+    /// Whether the agent may be running.
+    #[must_use]
+    pub fn may_run(&self) -> bool {
+        !self.stopped() && !matches!(self.agent, Agent::Ended { .. })
     }
 }
 
@@ -133,6 +150,16 @@ fn annotation<'a>(meta: &'a ObjectMeta, name: &str) -> Option<&'a str> {
 
 fn container_status<'a>(statuses: Option<&'a [ContainerStatus]>, name: &str) -> Option<&'a ContainerStatus> {
     statuses?.iter().find(|s| s.name == name)
+}
+
+/// The termination message of a container of Drover's own.
+fn said(state: Option<&ContainerState>) -> Option<Termination> {
+    serde_json::from_str(state?.terminated.as_ref()?.message.as_deref()?).ok()
+}
+
+fn disruption(status: &PodStatus) -> Option<(String, String)> {
+    let condition = status.conditions.as_ref()?.iter().find(|c| c.type_ == "DisruptionTarget" && c.status == "True")?;
+    Some((condition.reason.clone().unwrap_or_default(), condition.message.clone().unwrap_or_default()))
 }
 
 fn unschedulable(status: &PodStatus) -> Option<String> {

@@ -3,10 +3,16 @@
 //! [`plan()`] takes everything that was observed and answers with the steps to take, in order, and the status that is
 //! true once they are taken; [`Plan::settle`] corrects that status by what the steps met with.
 
+mod accept;
+mod attempt;
+mod between;
+mod conversation;
 mod finished;
 mod plan;
 mod settle;
+mod settled;
 mod status;
+mod stop;
 pub mod text;
 
 pub use plan::plan;
@@ -14,22 +20,31 @@ pub use settle::Receipt;
 
 use drover_api::{Session, SessionStatus};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use std::sync::Arc;
 
-use crate::{frameworks::Frameworks, run::RunnerPod};
+use crate::{frameworks::Frameworks, run::RunnerPod, settings::Settings};
+use plan::past_pods;
+
+/// A Session at a time, under the platform's settings.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    session: &'a Session,
+    settings: &'a Settings,
+    now: Timestamp,
+}
 
 /// Everything that a decision about a Session rests on.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
-    /// The Session; its prompt may be missing, no decision reads it.
+    /// The Session; the texts of its prompt and messages may be missing, no decision reads them.
     pub session: &'a Session,
     /// The runner pods that carry its name, those of a namesake that is gone among them. A pod that its status names
     /// and that is not among them is gone: that was read from the API server, not concluded from a cache.
     pub pods: &'a [Arc<RunnerPod>],
     /// The registry of frameworks.
     pub frameworks: &'a Frameworks,
-    /// Whether the namespace has the runner's service account.
+    /// Whether the namespace is known to have the runner's service account.
     pub service_account: bool,
     /// What policy says.
     pub admission: Admission,
@@ -60,7 +75,9 @@ pub struct Plan {
 pub enum Step {
     /// Make the runner's service account in the Session's namespace.
     CreateServiceAccount,
-    /// Make the pod of a try.
+    /// Make the claim that holds the workspace.
+    CreateClaim(Box<PersistentVolumeClaim>),
+    /// Make the pod of an attempt.
     CreatePod(Box<Pod>),
     /// Note on the Session how it ended.
     RecordOutcome(String),
@@ -72,7 +89,16 @@ pub enum Step {
         finalizer: usize,
     },
     /// Delete a pod.
-    DeletePod(PodTarget),
+    DeletePod {
+        /// The pod.
+        pod: PodTarget,
+        /// How many seconds its containers have to end; `None` as the pod says.
+        grace: Option<u32>,
+    },
+    /// Delete the claim that holds the workspace.
+    DeleteClaim,
+    /// Delete the Session itself.
+    DeleteSession,
 }
 
 /// Exactly one pod: a write to another of the same name fails.
@@ -103,10 +129,18 @@ pub enum Waiting {
     PodStart,
     /// The agent runs.
     Agent,
+    /// The agent waits for a message, or the Session is suspended until one comes.
+    Message,
+    /// The agent is being stopped.
+    AgentStop,
     /// The agent ended, its last report has not come.
     Report,
     /// A pod from before must go first.
     OldPod,
+    /// The pause before the next attempt.
+    Backoff,
+    /// The Session is suspended until somebody resumes it.
+    Resumption,
     /// The pod of a finished Session is kept for a while.
     Retention,
 }

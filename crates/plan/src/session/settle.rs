@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use drover_api::{Session, SessionStatus, state::Reason};
 use jiff::Timestamp;
 
-use super::{Plan, status};
+use super::{Moment, Plan, status};
 use crate::{
     run::RunnerPod,
-    settings::{LONGEST_REFUSED_RETRY, REFUSED_RETRY},
+    settings::{LONGEST_REFUSED_RETRY, REFUSED_RETRY, Settings},
     time::after,
 };
 
@@ -20,7 +20,7 @@ pub enum Receipt {
     Done,
     /// The pod is there: made now, or by this very plan before.
     Pod(Arc<RunnerPod>),
-    /// Something else has the pod's name.
+    /// Something else has the name of the pod or claim.
     NameTaken(String),
     /// The API server refuses the object.
     Refused {
@@ -34,25 +34,33 @@ pub enum Receipt {
 impl Plan {
     /// The status that is true after the steps met with `receipts`, and when to look again.
     #[must_use]
-    pub fn settle(self, session: &Session, receipts: &[Receipt], now: Timestamp) -> (SessionStatus, Option<Timestamp>) {
-        let current = || session.status.clone().unwrap_or_default();
-        match receipts.last() {
+    pub fn settle(
+        self,
+        session: &Session,
+        settings: &Settings,
+        receipts: &[Receipt],
+        now: Timestamp,
+    ) -> (SessionStatus, Option<Timestamp>) {
+        let at = Moment { session, settings, now };
+        let current = session.status.clone().unwrap_or_default();
+        let (status, wake) = match receipts.last() {
             Some(Receipt::NameTaken(name)) => {
                 let message = format!(
-                    "The name of the Session's pod, {name}, is taken by a pod that is not Drover's: delete that pod and create the Session anew."
+                    "The name {name}, which the Session needs, is taken by an object that is not Drover's: delete that object and create the Session anew."
                 );
-                (status::failed(session, current(), Reason::PodNameTaken, &message, now), None)
+                (status::failed(at, current.clone(), Reason::PodNameTaken, &message), None)
             }
             Some(Receipt::Refused { for_good: true, message }) => {
                 let message = format!("The API server refuses the Session's pod as it is written: {message}");
-                (status::failed(session, current(), Reason::InvalidPod, &message, now), None)
+                (status::failed(at, current.clone(), Reason::InvalidPod, &message), None)
             }
             Some(Receipt::Refused { for_good: false, message }) => {
                 let message = format!("The API server refuses the Session's pod for now; it is tried again: {message}");
-                (status::refused(session, current(), &message, now), Some(after(now, pause(session, now))))
+                (status::refused(at, current.clone(), &message), Some(after(now, pause(session, now))))
             }
             Some(Receipt::Done | Receipt::Pod(_)) | None => (self.status, self.wake),
-        }
+        };
+        (status::noted(&current, status, now), wake)
     }
 }
 

@@ -1,47 +1,56 @@
 //! The status of a Session in each of its states.
 
+mod conditions;
+mod words;
+
 use drover_api::{
-    Session, SessionStatus,
+    SessionStatus,
     names::condition,
-    report::Report,
-    session::PodReference,
+    session::{PodReference, Transition},
     state::{Outcome, Phase, Reason},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
 
-use super::{plan::Refusal, text::bounded};
+use super::{Moment, accept::Refusal, conversation::push_within, text::bounded};
 use crate::{
     conditions::{Conditions, Is},
     run::{Ending, RunnerPod},
     settings::MAX_MESSAGE,
 };
+pub(super) use conditions::{artifacts, workspace_kept};
+
+/// How many changes of phase or reason are remembered.
+const MAX_TRANSITIONS: usize = 8;
 
 /// Sets what every status says; the caller sets the conditions.
-fn at(session: &Session, mut status: SessionStatus, phase: Phase, reason: Reason, message: &str) -> SessionStatus {
-    status.observed_generation = session.metadata.generation;
+fn with(at: Moment<'_>, mut status: SessionStatus, phase: Phase, reason: Reason, message: &str) -> SessionStatus {
+    status.observed_generation = at.session.metadata.generation;
     status.phase = phase;
     status.reason = Some(reason);
     status.message = Some(bounded(message, MAX_MESSAGE));
     status
 }
 
-fn conditions<'a>(session: &Session, status: &'a mut SessionStatus, now: Timestamp) -> Conditions<'a> {
-    Conditions::new(&mut status.conditions, session.metadata.generation, now)
+fn conditions<'a>(at: Moment<'_>, status: &'a mut SessionStatus) -> Conditions<'a> {
+    Conditions::new(&mut status.conditions, at.session.metadata.generation, at.now)
+}
+
+/// Remembers a change of phase or reason.
+pub(super) fn noted(before: &SessionStatus, mut after: SessionStatus, now: Timestamp) -> SessionStatus {
+    if (before.phase, before.reason) != (after.phase, after.reason) {
+        let transition = Transition { phase: after.phase, reason: after.reason, at: Time(now) };
+        push_within(&mut after.transitions, transition, MAX_TRANSITIONS);
+    }
+    after
 }
 
 /// The Session cannot be run as written, or nobody can say.
-pub(super) fn not_accepted(
-    session: &Session,
-    status: SessionStatus,
-    refusal: &Refusal,
-    now: Timestamp,
-) -> SessionStatus {
+pub(super) fn not_accepted(at: Moment<'_>, status: SessionStatus, refusal: &Refusal) -> SessionStatus {
     let Refusal { reason, message } = refusal;
-    let mut status = at(session, status, Phase::Pending, *reason, message);
+    let mut status = with(at, status, Phase::Pending, *reason, message);
     let word = reason.to_string();
-    let mut conditions = conditions(session, &mut status, now);
+    let mut conditions = conditions(at, &mut status);
     if *reason == Reason::FrameworksUnavailable {
         conditions
             .set(condition::ACCEPTED, Is::Unknown, &word, message)
@@ -57,151 +66,129 @@ pub(super) fn not_accepted(
     status
 }
 
-/// The pod is there, the agent does not run yet.
-pub(super) fn starting(session: &Session, status: SessionStatus, pod: &RunnerPod, now: Timestamp) -> SessionStatus {
-    let (reason, message) = why_not_started(pod);
-    let message = steady(&status, reason, message);
-    let mut status = at(session, status, Phase::Pending, reason, &message);
-    refer(&mut status, pod);
-    conditions(session, &mut status, now).accepted().set(condition::COMPLETE, Is::False, &reason.to_string(), &message);
+/// A state of an accepted Session that has not ended.
+fn going_on(at: Moment<'_>, status: SessionStatus, phase: Phase, reason: Reason, message: &str) -> SessionStatus {
+    let mut status = with(at, status, phase, reason, message);
+    conditions(at, &mut status).accepted().set(condition::COMPLETE, Is::False, &reason.to_string(), message);
     status
 }
 
-/// Words that stay while the reason does: those of registries, quotas and kubelets change with each try.
-fn steady(before: &SessionStatus, reason: Reason, message: String) -> String {
-    let stays = matches!(reason, Reason::ImagePullFailed | Reason::PodRefused) && before.reason == Some(reason);
-    before.message.clone().filter(|_| stays).unwrap_or(message)
+/// The pod is there, the agent does not run yet.
+pub(super) fn starting(at: Moment<'_>, status: SessionStatus, pod: &RunnerPod) -> SessionStatus {
+    let (reason, message) = words::not_started(pod);
+    let message = words::steady(&status, reason, message);
+    let mut status = going_on(at, status, Phase::Pending, reason, &message);
+    refer(&mut status, pod);
+    status
 }
 
-fn why_not_started(pod: &RunnerPod) -> (Reason, String) {
-    if let Some(why) = pod.unschedulable.as_ref().filter(|_| pod.node.is_none()) {
-        return (Reason::Unschedulable, format!("No node can take the pod: {why}"));
-    }
-    match &pod.waiting {
-        Some((reason, message)) if is_image_trouble(reason) => {
-            (Reason::ImagePullFailed, format!("An image of the pod cannot be fetched ({reason}): {message}"))
-        }
-        Some((reason, message)) => (Reason::Starting, format!("The pod does not start ({reason}): {message}")),
-        None => (Reason::Starting, "The pod is being started.".to_owned()),
-    }
-}
-
-fn is_image_trouble(reason: &str) -> bool {
-    matches!(
-        reason,
-        "ErrImagePull"
-            | "ImagePullBackOff"
-            | "InvalidImageName"
-            | "ErrImageNeverPull"
-            | "ImageInspectError"
-            | "RegistryUnavailable"
-    )
-}
-
-/// The agent runs.
+/// The agent runs, or waits for a message.
 pub(super) fn running(
-    session: &Session,
+    at: Moment<'_>,
     status: SessionStatus,
     pod: &RunnerPod,
     since: Option<Timestamp>,
-    now: Timestamp,
 ) -> SessionStatus {
-    let message = match &pod.node {
-        Some(node) => format!("The agent runs on node {node}."),
-        None => "The agent runs.".to_owned(),
-    };
-    let mut status = at(session, status, Phase::Running, Reason::AgentRunning, &message);
+    let (phase, reason, message) = words::running(at.session, &status, pod);
+    let mut status = going_on(at, status, phase, reason, &message);
     refer(&mut status, pod);
-    status.started_at = status.started_at.or(Some(Time(since.unwrap_or(now))));
-    let reason = Reason::AgentRunning.to_string();
-    conditions(session, &mut status, now).accepted().set(condition::COMPLETE, Is::False, &reason, &message);
+    status.started_at = status.started_at.or(Some(Time(since.unwrap_or(at.now))));
     status
 }
 
-/// The run is over, with a pod that tells how.
-pub(super) fn ended(
-    session: &Session,
-    status: SessionStatus,
-    pod: &RunnerPod,
-    end: &Ending,
-    now: Timestamp,
-) -> SessionStatus {
-    let mut message = end.message.clone();
-    if end.phase == Phase::Failed && end.exit_code.is_some() {
-        let (name, namespace) = (session.name_any(), session.namespace().unwrap_or_default());
-        message.push_str(&format!(" Its log: kubectl drover logs {name} --namespace {namespace}"));
-    }
-    let mut status = finish(session, status, end.phase, end.reason, &message, now);
+/// The agent is being stopped for `reason`.
+pub(super) fn stopping(at: Moment<'_>, status: SessionStatus, pod: &RunnerPod, reason: Reason) -> SessionStatus {
+    let phase = status.phase;
+    let message = words::stopping(at.session, reason);
+    let mut status = going_on(at, status, phase, reason, &message);
     refer(&mut status, pod);
-    status.exit_code = end.exit_code;
-    status.started_at = status.started_at.or(end.started_at.map(Time));
-    status.finished_at = Some(Time(end.finished_at.unwrap_or(now)));
-    status.artifacts = pod.report.as_ref().map(|report| report.artifacts.clone()).unwrap_or_default();
-    if !session.spec.artifacts.is_empty() {
-        artifacts_stored(conditions(session, &mut status, now), pod.report.as_ref());
-    }
     status
 }
 
-fn artifacts_stored(mut conditions: Conditions<'_>, report: Option<&Report>) {
-    match report.filter(|report| report.last) {
-        Some(report) if report.problems.is_empty() => {
-            let message = match report.artifacts.len() {
-                1 => "1 file was stored.".to_owned(),
-                count => format!("{count} files were stored."),
-            };
-            conditions.set(condition::ARTIFACTS_STORED, Is::True, "Stored", &message)
-        }
-        Some(report) => {
-            conditions.set(condition::ARTIFACTS_STORED, Is::False, "Incomplete", &report.problems.join(" "))
-        }
-        None => {
-            let message = "The run ended without its last report: what it had stored by then is kept.";
-            conditions.set(condition::ARTIFACTS_STORED, Is::Unknown, "ReportMissing", message)
-        }
-    };
+/// The agent is stopped until somebody wants it to go on.
+pub(super) fn suspended(at: Moment<'_>, status: SessionStatus, stopped_for: Reason) -> SessionStatus {
+    let (reason, message) = words::suspended(at.session, stopped_for);
+    let mut status = between(status);
+    if reason != Reason::Idle {
+        status.waiting_since = None;
+    }
+    going_on(at, status, Phase::Suspended, reason, &message)
 }
 
-/// The Session failed without a pod that tells how.
-pub(super) fn failed(
-    session: &Session,
+/// The agent is wanted again.
+pub(super) fn resuming(at: Moment<'_>, status: SessionStatus) -> SessionStatus {
+    let status = SessionStatus { waiting_since: None, ..between(status) };
+    going_on(at, status, Phase::Pending, Reason::Resuming, "The Session goes on: its next attempt begins.")
+}
+
+/// Another attempt follows at `next`.
+pub(super) fn again(
+    at: Moment<'_>,
     status: SessionStatus,
     reason: Reason,
     message: &str,
-    now: Timestamp,
+    next: Timestamp,
 ) -> SessionStatus {
-    finish(session, status, Phase::Failed, reason, message, now)
+    let mut status = between(status);
+    status.waiting_since = None;
+    status.next_attempt_at = Some(Time(next));
+    going_on(at, status, Phase::Pending, reason, message)
 }
 
-/// The Session ended before it was put back from a backup.
-pub(super) fn restored(session: &Session, status: SessionStatus, outcome: &Outcome, now: Timestamp) -> SessionStatus {
-    let message = "The Session ran before it was restored from a backup, and is not run again. Create one with another name to run it once more.";
-    let mut status = finish(session, status, outcome.phase, outcome.reason, message, now);
-    status.finished_at = Some(outcome.finished_at.clone());
+/// No attempt is under way.
+fn between(mut status: SessionStatus) -> SessionStatus {
+    status.pod = None;
+    status.next_attempt_at = None;
     status
 }
 
 /// The API server refuses the pod for now.
-pub(super) fn refused(session: &Session, status: SessionStatus, message: &str, now: Timestamp) -> SessionStatus {
-    let message = steady(&status, Reason::PodRefused, bounded(message, MAX_MESSAGE));
-    let mut status = at(session, status, Phase::Pending, Reason::PodRefused, &message);
-    let reason = Reason::PodRefused.to_string();
-    conditions(session, &mut status, now).accepted().set(condition::COMPLETE, Is::False, &reason, &message);
+pub(super) fn refused(at: Moment<'_>, status: SessionStatus, message: &str) -> SessionStatus {
+    let message = words::steady(&status, Reason::PodRefused, bounded(message, MAX_MESSAGE));
+    going_on(at, status, Phase::Pending, Reason::PodRefused, &message)
+}
+
+/// The Session is over with its last attempt.
+pub(super) fn finished(at: Moment<'_>, status: SessionStatus, phase: Phase, end: &Ending) -> SessionStatus {
+    let message = words::ended(at.session, phase, end);
+    let mut status = over(at, status, phase, end.reason, &message);
+    status.finished_at = Some(Time(end.finished_at.unwrap_or(at.now)));
     status
 }
 
-fn finish(
-    session: &Session,
-    status: SessionStatus,
-    phase: Phase,
-    reason: Reason,
-    message: &str,
-    now: Timestamp,
-) -> SessionStatus {
-    let mut status = at(session, status, phase, reason, message);
-    status.finished_at = Some(Time(now));
+/// Somebody did not want it any more.
+pub(super) fn cancelled(at: Moment<'_>, status: SessionStatus) -> SessionStatus {
+    let message = words::cancelled(at.session, status.started_at.is_some());
+    over(at, status, Phase::Cancelled, Reason::CancelRequested, &message)
+}
+
+/// Nobody said anything for so long that the conversation ended.
+pub(super) fn idle_expired(at: Moment<'_>, status: SessionStatus) -> SessionStatus {
+    let message = "Nobody said anything for as long as spec.idle.deleteAfter says: the conversation ended.";
+    over(at, status, Phase::Succeeded, Reason::IdleExpired, message)
+}
+
+/// The Session failed without a pod that tells how.
+pub(super) fn failed(at: Moment<'_>, status: SessionStatus, reason: Reason, message: &str) -> SessionStatus {
+    over(at, status, Phase::Failed, reason, message)
+}
+
+/// The Session ended before it was put back from a backup.
+pub(super) fn restored(at: Moment<'_>, status: SessionStatus, outcome: &Outcome) -> SessionStatus {
+    let message = "The Session ran before it was restored from a backup, and is not run again. Create one with another name to run it once more.";
+    let mut status = over(at, status, outcome.phase, outcome.reason, message);
+    status.finished_at = Some(outcome.finished_at.clone());
+    status
+}
+
+fn over(at: Moment<'_>, status: SessionStatus, phase: Phase, reason: Reason, message: &str) -> SessionStatus {
+    let mut status = with(at, status, phase, reason, message);
+    status.finished_at = Some(Time(at.now));
+    status.next_attempt_at = None;
+    status.waiting_since = None;
+    status.question = None;
     let word = reason.to_string();
-    let mut conditions = conditions(session, &mut status, now);
+    let mut conditions = conditions(at, &mut status);
     match reason {
         Reason::InvalidPod => conditions.set(condition::ACCEPTED, Is::False, &word, message),
         Reason::Restored => &mut conditions,
@@ -214,8 +201,10 @@ fn finish(
     status
 }
 
-fn refer(status: &mut SessionStatus, pod: &RunnerPod) {
+/// Names the attempt and its pod.
+pub(super) fn refer(status: &mut SessionStatus, pod: &RunnerPod) {
     status.attempt = Some(pod.attempt);
+    status.next_attempt_at = None;
     status.pod = Some(PodReference {
         name: pod.name.to_string(),
         uid: Some(pod.uid.to_string()),

@@ -3,7 +3,7 @@ use drover_api::{
     framework::Framework,
     names::{POD_FINALIZER, annotation, condition},
     report::{Artifact, Report},
-    session::{PodReference, SessionSpec},
+    session::PodReference,
     state::{Phase, Reason},
 };
 use k8s_openapi::api::core::v1::{
@@ -31,18 +31,15 @@ fn settings() -> Settings {
         gateway_ca: "-----BEGIN CERTIFICATE-----\n".to_owned(),
         default_timeout: drover_api::Duration::from_secs(3600).unwrap(),
         pod_retention: std::time::Duration::from_secs(600),
+        start_timeout: drover_api::Duration::from_secs(3600).unwrap(),
+        reporting_patience: drover_api::Duration::from_secs(120).unwrap(),
+        max_checkpoint_bytes: 1 << 30,
         status_delay: std::time::Duration::from_secs(2),
     }
 }
 
 fn session() -> Session {
-    let spec = SessionSpec {
-        prompt: String::new(),
-        framework: "shell".to_owned(),
-        timeout: None,
-        artifacts: vec!["out/*".to_owned()],
-        pod: None,
-    };
+    let spec = serde_json::from_value(serde_json::json!({ "prompt": "", "artifacts": ["out/*"] })).unwrap();
     let mut session = Session::new("hello", spec);
     session.metadata.namespace = Some("team-a".to_owned());
     session.metadata.uid = Some("0b6a1f5e-0000-4000-8000-000000000001".to_owned());
@@ -56,6 +53,9 @@ fn shell() -> Framework {
     Framework {
         image: "drover/shell:1".to_owned(),
         command: vec!["/bin/sh".to_owned(), "{promptFile}".to_owned()],
+        resume_command: Vec::new(),
+        interrupted_notice: String::new(),
+        output: drover_api::framework::OutputFormat::Text,
         env: [("PRICE".to_owned(), "$(HOME) costs 5$".to_owned())].into(),
         run_as_user: None,
     }
@@ -69,8 +69,14 @@ fn frameworks() -> Frameworks {
 
 /// The pod that the plan for this Session makes, as the API server would hand it back.
 fn pod() -> Pod {
-    let (session, shell, settings) = (session(), shell(), settings());
-    let recipe = build::pod::Recipe { session: &session, framework: &shell, attempt: 1, settings: &settings };
+    pod_of(&session(), 1)
+}
+
+fn pod_of(session: &Session, attempt: u32) -> Pod {
+    let (shell, settings) = (shell(), settings());
+    let timeout = settings.default_timeout;
+    let recipe =
+        build::pod::Recipe { session, framework: &shell, attempt, timeout, interrupted: false, settings: &settings };
     let mut pod = build::pod(recipe);
     pod.metadata.uid = Some("pod-uid".to_owned());
     pod.metadata.resource_version = Some("9".to_owned());
@@ -120,7 +126,7 @@ fn reported(mut pod: Pod, report: &Report) -> Pod {
 
 fn last_report() -> Report {
     let artifact = Artifact { name: "out/a".to_owned(), size: 3, sha256: "ab".repeat(32) };
-    Report { sequence: 1, last: true, artifacts: vec![artifact], problems: Vec::new() }
+    Report { sequence: 1, last: true, artifacts: vec![artifact], ..Report::default() }
 }
 
 fn view(pod: &Pod) -> Vec<Arc<RunnerPod>> {
@@ -184,7 +190,7 @@ fn a_starting_pod_is_told_after_a_moment_only() {
     assert_eq!((Some(&early.status), early.wake), (session().status.as_ref(), Some(later(2))));
     let late = plan_at(&session(), &pods, later(2));
     assert_eq!((late.status.phase, late.status.reason), (Phase::Pending, Some(Reason::Starting)));
-    assert_eq!(late.wake, None);
+    assert_eq!(late.wake, Some(later(3600)), "then it has not started in time");
 }
 
 #[test]
@@ -242,7 +248,7 @@ fn every_ending_has_its_reason() {
         pod.status.as_mut().unwrap().reason = Some(reason.to_owned());
         pod
     };
-    assert_eq!(reason_of(&of_pod("Evicted")), failed(Reason::Evicted));
+    assert_eq!(reason_of(&of_pod("Evicted")), failed(Reason::DiskExceeded), "nobody else wanted it");
     assert_eq!(reason_of(&of_pod("DeadlineExceeded")), failed(Reason::DeadlineExceeded));
     let mut never_started = on_node("Failed", ContainerState::default(), ContainerState::default());
     never_started.status.as_mut().unwrap().reason = Some("NodeAffinity".to_owned());
@@ -366,7 +372,7 @@ fn a_finished_session_lets_its_pod_go_then_keeps_it_then_reclaims_it() {
     let keep = plan_at(&session, &view(&free), later(10));
     assert_eq!((keep.steps.len(), keep.waiting, keep.wake), (0, Some(Waiting::Retention), Some(later(605))));
     let reclaim = plan_at(&session, &view(&free), later(605));
-    assert!(matches!(&reclaim.steps[..], [Step::RecordOutcome(_), Step::DeletePod(_)]), "{:?}", reclaim.steps);
+    assert!(matches!(&reclaim.steps[..], [Step::RecordOutcome(_), Step::DeletePod { .. }]), "{:?}", reclaim.steps);
     free.metadata.deletion_timestamp = Some(Time(later(605)));
     let mut recorded = session;
     recorded.metadata.annotations = Some([(annotation::OUTCOME.to_owned(), "{}".to_owned())].into());
@@ -387,7 +393,7 @@ fn a_pod_of_a_namesake_is_stopped_then_let_go() {
     let mut other = on_node("Running", running(), running());
     other.metadata.labels.as_mut().unwrap().insert("drover.dev/session-uid".to_owned(), "another".to_owned());
     let steps = plan_at(&session(), &view(&other), now()).steps;
-    assert!(matches!(&steps[..], [Step::DeletePod(_), Step::CreatePod(_)]), "{steps:?}");
+    assert!(matches!(&steps[..], [Step::DeletePod { .. }, Step::CreatePod(_)]), "{steps:?}");
     other.metadata.deletion_timestamp = Some(Time(now()));
     other.status.as_mut().unwrap().phase = Some("Failed".to_owned());
     assert_eq!(other.metadata.finalizers, Some(vec![POD_FINALIZER.to_owned()]));
@@ -398,7 +404,7 @@ fn a_pod_of_a_namesake_is_stopped_then_let_go() {
 #[test]
 fn what_the_api_server_refuses_is_told_and_tried_again_or_not() {
     let session = session();
-    let settle = |receipt| plan_at(&session, &[], now()).settle(&session, &[receipt], now());
+    let settle = |receipt| plan_at(&session, &[], now()).settle(&session, &settings(), &[receipt], now());
     let refused = |for_good| Receipt::Refused { for_good, message: "exceeded quota: pods".to_owned() };
     let (quota, again) = settle(refused(false));
     assert_eq!((quota.phase, quota.reason), (Phase::Pending, Some(Reason::PodRefused)));
@@ -419,6 +425,10 @@ fn a_pods_name_is_short_valid_and_its_own() {
     long.metadata.uid = Some("another".to_owned());
     assert_ne!(build::pod_name(&long, 4_294_967_295), name);
 }
+
+mod life;
+mod races;
+mod simulation;
 
 prop_compose! {
     fn states()(which in 0..3, code in 0..256i32, reason in "[A-Za-z]{0,12}", message in ".{0,60}") -> ContainerState {
@@ -457,7 +467,7 @@ proptest! {
             for now in [Timestamp::MIN, now(), Timestamp::MAX] {
                 let plan = plan_at(&session, &view(&extreme), now);
                 let refused = Receipt::Refused { for_good: false, message: String::new() };
-                let (status, _) = plan.settle(&session, &[refused], now);
+                let (status, _) = plan.settle(&session, &settings(), &[refused], now);
                 prop_assert!(status.observed_generation.is_some());
             }
         }

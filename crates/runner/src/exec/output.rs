@@ -1,14 +1,18 @@
-//! The agent's output: from its pipes to lines.
+//! The agent's output: from its pipes to lines of the log, and to what it said in its turn.
+
+mod json;
+mod splitter;
+mod tail;
 
 use std::{
     io,
     process::{ChildStderr, ChildStdout},
-    str::Utf8Error,
 };
 
 use drover_api::{
-    log::{Kind, MAX_TEXT, Stream},
-    runner::Output,
+    framework::OutputFormat,
+    log::{Kind, Stream},
+    runner::{Output, TurnEnd},
 };
 use tokio::{
     io::AsyncReadExt,
@@ -17,31 +21,51 @@ use tokio::{
     task::JoinSet,
 };
 
+use json::JsonReader;
+use splitter::Splitter;
+use tail::Tail;
+
+/// The longest result and the longest question that the broker takes, in bytes.
+const MAX_SAID: usize = 4 * 1024;
 /// How much is read at once, in bytes.
 const READ: usize = 16 * 1024;
 
 /// Both pipes of the agent, being read.
 #[derive(Debug)]
 pub(super) struct Pipes {
-    readers: JoinSet<()>,
+    readers: JoinSet<TurnEnd>,
     stop: watch::Sender<bool>,
+    said: TurnEnd,
 }
 
 impl Pipes {
     /// Begins to read; the lines go to `lines`, which may make the agent wait.
-    pub(super) fn read(stdout: ChildStdout, stderr: ChildStderr, lines: &mpsc::Sender<Output>) -> io::Result<Self> {
+    pub(super) fn read(
+        stdout: ChildStdout,
+        stderr: ChildStderr,
+        format: &OutputFormat,
+        lines: &mpsc::Sender<Output>,
+    ) -> io::Result<Self> {
         let (stop, stopping) = watch::channel(false);
         let stdout = Receiver::from_owned_fd(stdout.into())?;
         let stderr = Receiver::from_owned_fd(stderr.into())?;
         let mut readers = JoinSet::new();
-        readers.spawn(read(stdout, Splitter::new(Stream::Stdout), lines.clone(), stopping.clone()));
-        readers.spawn(read(stderr, Splitter::new(Stream::Stderr), lines.clone(), stopping));
-        Ok(Self { readers, stop })
+        readers.spawn(read(stdout, Reader::of_stdout(format), lines.clone(), stopping.clone()));
+        readers.spawn(read(stderr, Reader::of_stderr(), lines.clone(), stopping));
+        Ok(Self { readers, stop, said: TurnEnd::default() })
     }
 
-    /// Over once both pipes are closed and all lines are handed on. May be cancelled and called again.
-    pub(super) async fn ended(&mut self) {
-        while self.readers.join_next().await.is_some() {}
+    /// What the agent said, once both pipes are closed and all lines are handed on. May be cancelled and called again.
+    pub(super) async fn ended(&mut self) -> TurnEnd {
+        while let Some(read) = self.readers.join_next().await {
+            // Of standard error nothing is known but its lines.
+            if let Ok(said) = read
+                && said != TurnEnd::default()
+            {
+                self.said = said;
+            }
+        }
+        self.said.clone()
     }
 
     /// From now on an empty pipe counts as closed.
@@ -52,13 +76,13 @@ impl Pipes {
 
 async fn read(
     mut pipe: Receiver,
-    mut splitter: Splitter,
+    mut reader: Reader,
     lines: mpsc::Sender<Output>,
     mut stop: watch::Receiver<bool>,
-) {
+) -> TurnEnd {
     let mut buffer = vec![0; READ];
-    let mut pieces = Vec::new();
     loop {
+        let mut pieces = Vec::new();
         let read = tokio::select! {
             // First what is there, then the stop.
             biased;
@@ -66,120 +90,76 @@ async fn read(
             _ = stop.wait_for(|stop| *stop) => 0,
         };
         if read == 0 {
-            splitter.end(&mut pieces);
+            reader.end(&mut pieces);
         } else {
-            splitter.push(&buffer[..read], &mut pieces);
+            reader.push(&buffer[..read], &mut pieces);
         }
-        for piece in pieces.drain(..) {
+        for piece in pieces {
             if lines.send(piece).await.is_err() {
-                return;
+                return TurnEnd::default();
             }
         }
         if read == 0 {
-            return;
+            return reader.said();
         }
     }
 }
 
-/// Cuts bytes into lines of text of at most [`MAX_TEXT`] bytes each, however the bytes arrive. Holds at most one text
-/// and the beginning of one character.
+/// Makes lines of the log of one stream, and finds in it what the agent says.
 #[derive(Debug)]
-pub(super) struct Splitter {
-    stream: Stream,
-    text: String,
-    /// The beginning of a character whose end has not arrived.
-    unfinished: Vec<u8>,
-    /// The line has pieces before `text`.
-    continued: bool,
+enum Reader {
+    /// Nothing is found.
+    Lines(Splitter),
+    /// The last lines are what the agent says.
+    Text(Splitter, Tail),
+    /// JSON lines say it.
+    Json(Box<JsonReader>),
 }
 
-impl Splitter {
-    pub(super) const fn new(stream: Stream) -> Self {
-        Self { stream, text: String::new(), unfinished: Vec::new(), continued: false }
+impl Reader {
+    fn of_stdout(format: &OutputFormat) -> Self {
+        match format {
+            OutputFormat::Text => Self::Text(Splitter::new(Kind::Agent, Stream::Stdout), Tail::default()),
+            OutputFormat::JsonLines(pointers) => Self::Json(Box::new(JsonReader::new(pointers))),
+        }
+    }
+
+    const fn of_stderr() -> Self {
+        Self::Lines(Splitter::new(Kind::Agent, Stream::Stderr))
     }
 
     /// Adds bytes; what became whole goes to `pieces`.
-    pub(super) fn push(&mut self, bytes: &[u8], pieces: &mut Vec<Output>) {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            match part.strip_suffix(b"\n") {
-                Some(part) => {
-                    self.decode(part, pieces);
-                    self.end_line(pieces);
-                }
-                None => self.decode(part, pieces),
+    fn push(&mut self, bytes: &[u8], pieces: &mut Vec<Output>) {
+        match self {
+            Self::Lines(splitter) => splitter.push(bytes, pieces),
+            Self::Text(splitter, tail) => {
+                let before = pieces.len();
+                splitter.push(bytes, pieces);
+                tail.add(&pieces[before..]);
             }
+            Self::Json(reader) => reader.push(bytes, pieces),
         }
     }
 
     /// Ends a line that has no end.
-    pub(super) fn end(&mut self, pieces: &mut Vec<Output>) {
-        if self.continued || !self.text.is_empty() || !self.unfinished.is_empty() {
-            self.end_line(pieces);
-        }
-    }
-
-    fn end_line(&mut self, pieces: &mut Vec<Output>) {
-        if !self.unfinished.is_empty() {
-            self.unfinished.clear();
-            self.add("\u{FFFD}", pieces);
-        }
-        if self.text.ends_with('\r') {
-            self.text.pop();
-        }
-        self.continued = false;
-        pieces.push(self.piece(false));
-    }
-
-    fn decode(&mut self, bytes: &[u8], pieces: &mut Vec<Output>) {
-        let joined;
-        let mut rest = bytes;
-        if !self.unfinished.is_empty() {
-            joined = [std::mem::take(&mut self.unfinished).as_slice(), bytes].concat();
-            rest = &joined;
-        }
-        while !rest.is_empty() {
-            let (valid, error) = valid_part(rest);
-            self.add(valid, pieces);
-            rest = &rest[valid.len()..];
-            match error.map(|error| error.error_len()) {
-                Some(Some(invalid)) => {
-                    self.add("\u{FFFD}", pieces);
-                    rest = &rest[invalid..];
-                }
-                Some(None) => {
-                    self.unfinished = rest.to_vec();
-                    return;
-                }
-                None => {}
+    fn end(&mut self, pieces: &mut Vec<Output>) {
+        match self {
+            Self::Lines(splitter) => splitter.end(pieces),
+            Self::Text(splitter, tail) => {
+                let before = pieces.len();
+                splitter.end(pieces);
+                tail.add(&pieces[before..]);
             }
+            Self::Json(reader) => reader.end(pieces),
         }
     }
 
-    fn add(&mut self, mut text: &str, pieces: &mut Vec<Output>) {
-        loop {
-            let room = text.floor_char_boundary(MAX_TEXT - self.text.len());
-            self.text.push_str(&text[..room]);
-            text = &text[room..];
-            if text.is_empty() {
-                return;
-            }
-            self.continued = true;
-            pieces.push(self.piece(true));
+    /// What the agent said so far.
+    fn said(&self) -> TurnEnd {
+        match self {
+            Self::Lines(_) => TurnEnd::default(),
+            Self::Text(_, tail) => TurnEnd { result: tail.lines(), ..TurnEnd::default() },
+            Self::Json(reader) => reader.said(),
         }
-    }
-
-    fn piece(&mut self, partial: bool) -> Output {
-        Output { kind: Kind::Agent, stream: Some(self.stream), text: std::mem::take(&mut self.text), partial }
     }
 }
-
-/// The longest valid beginning, and what is wrong behind it.
-fn valid_part(bytes: &[u8]) -> (&str, Option<Utf8Error>) {
-    match str::from_utf8(bytes) {
-        Ok(text) => (text, None),
-        Err(error) => (str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(), Some(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests;

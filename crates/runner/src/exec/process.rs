@@ -21,44 +21,18 @@ use nix::{
     unistd::{Pid, getpid},
 };
 use tokio::{
-    signal::unix::{Signal as Stream, SignalKind, signal},
+    signal::unix::{Signal as Signals, SignalKind, signal},
     time::{Instant, sleep_until, timeout},
 };
+
+use super::outside::{Cause, Outside};
 
 /// How long the agent has between being asked to end and being ended.
 pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// How long killed processes are waited for.
 const REAP: Duration = Duration::from_secs(1);
-
-/// The signals that `exec` acts on. Installed before anything is started, so that none is missed.
-#[derive(Debug)]
-pub(super) struct Signals {
-    terminate: Stream,
-    interrupt: Stream,
-    child: Stream,
-}
-
-impl Signals {
-    pub(super) fn install() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            child: signal(SignalKind::child())?,
-        })
-    }
-
-    /// Over when somebody wants an end.
-    pub(super) async fn stop(&mut self) -> Signal {
-        either(&mut self.terminate, &mut self.interrupt).await
-    }
-}
-
-async fn either(terminate: &mut Stream, interrupt: &mut Stream) -> Signal {
-    tokio::select! {
-        _ = terminate.recv() => Signal::SIGTERM,
-        _ = interrupt.recv() => Signal::SIGINT,
-    }
-}
+/// How many processes are reaped before anything else is looked at: an agent can end processes without a pause.
+const ROUND: usize = 256;
 
 /// An agent that was started.
 #[derive(Debug)]
@@ -79,6 +53,10 @@ pub(super) enum SpawnError {
     NoInterpreter(String),
     #[error("the working directory {0} does not exist")]
     NoWorkspace(PathBuf),
+    #[error(
+        "the message holds a NUL character, which no argument can; let the framework's command name {{promptFile}}"
+    )]
+    Nul,
     #[error("the command {command} cannot be run: {source}")]
     Other { command: String, source: io::Error },
 }
@@ -87,7 +65,7 @@ impl SpawnError {
     pub(super) const fn is_not_found(&self) -> bool {
         match self {
             Self::NotInPath { .. } | Self::NoSuchFile(_) => true,
-            Self::NoInterpreter(_) | Self::NoWorkspace(_) | Self::Other { .. } => false,
+            Self::NoInterpreter(_) | Self::NoWorkspace(_) | Self::Nul | Self::Other { .. } => false,
         }
     }
 
@@ -100,13 +78,15 @@ impl SpawnError {
             }
             io::ErrorKind::NotFound if workspace.join(&command).exists() => Self::NoInterpreter(command),
             io::ErrorKind::NotFound => Self::NoSuchFile(command),
+            io::ErrorKind::InvalidInput => Self::Nul,
             _ => Self::Other { command, source },
         }
     }
 }
 
-/// Starts the agent in a process group of its own, with the container's environment but for Drover's own variables.
-pub(super) fn spawn(argv: &[String], workspace: &Path) -> Result<Spawned, SpawnError> {
+/// Starts the agent in a process group of its own, with the container's environment but for Drover's own variables. Only
+/// of an interruption it is told.
+pub(super) fn spawn(argv: &[String], workspace: &Path, interrupted: bool) -> Result<Spawned, SpawnError> {
     let program = argv.first().map_or("", String::as_str);
     let mut command = Command::new(program);
     command
@@ -120,6 +100,9 @@ pub(super) fn spawn(argv: &[String], workspace: &Path) -> Result<Spawned, SpawnE
         if name.to_string_lossy().starts_with(env::RESERVED_PREFIX) {
             command.env_remove(name);
         }
+    }
+    if interrupted {
+        command.env(env::INTERRUPTED, "true");
     }
     let failed = |source| SpawnError::of(program, workspace, source);
     let mut child = command.spawn().map_err(failed)?;
@@ -157,89 +140,127 @@ impl fmt::Display for Exit {
 }
 
 /// How the agent ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ending {
     pub(super) exit: Exit,
-    /// Its time was over, and that ended it.
-    pub(super) late: bool,
-    /// Somebody asked for the end.
-    pub(super) stopped: bool,
+    /// What brought the end about, if not the agent itself.
+    pub(super) cause: Option<Cause>,
 }
 
-/// Waits for the agent's end, and brings it about at the deadline or when a signal asks for it.
-pub(super) async fn supervise(pid: Pid, signals: &mut Signals, deadline: Instant) -> Ending {
-    let (mut late, mut stopped) = (false, false);
-    let mut kill_at: Option<Instant> = None;
-    loop {
-        // Before the first wait as well: the agent may have ended before the signals were looked at.
-        if let Reaped::Agent(exit) = reap(pid) {
-            return Ending { exit, late, stopped };
+/// Takes the status of children that end.
+#[derive(Debug)]
+pub(super) struct Reaper {
+    ended: Signals,
+}
+
+impl Reaper {
+    /// Made before anything is started, so that no end is missed.
+    pub(super) fn install() -> io::Result<Self> {
+        Ok(Self { ended: signal(SignalKind::child())? })
+    }
+
+    /// Waits until the agent ends by itself; or ends it, and with it all that it started, once it has to end.
+    pub(super) async fn supervise(&mut self, agent: Pid, outside: &mut Outside) -> Ending {
+        loop {
+            // Before the first wait as well: the agent may have ended before the signal was looked at.
+            let reaped = reap(agent);
+            if let Some(exit) = reaped.agent {
+                return Ending { exit, cause: None };
+            }
+            tokio::select! {
+                () = self.more(reaped) => {}
+                cause = outside.end() => {
+                    return Ending { exit: self.end(agent).await, cause: Some(cause) };
+                }
+            }
         }
-        let wake_at = kill_at.unwrap_or(deadline);
-        let signal = tokio::select! {
-            _ = signals.child.recv() => continue,
-            signal = either(&mut signals.terminate, &mut signals.interrupt) => {
-                stopped = true;
-                signal
+    }
+
+    /// Asks all to end. Over when the agent has ended and either all others have, too, or [`GRACE`] is over.
+    async fn end(&mut self, agent: Pid) -> Exit {
+        signal_all(agent, Signal::SIGTERM);
+        let mut kill_at = Instant::now() + GRACE;
+        let mut agents_exit = None;
+        loop {
+            let reaped = reap(agent);
+            agents_exit = agents_exit.or(reaped.agent);
+            match agents_exit {
+                Some(exit) if reaped.left == Left::None || Instant::now() >= kill_at => return exit,
+                _ => {}
             }
-            () = sleep_until(wake_at), if kill_at.is_none() => {
-                late = true;
-                Signal::SIGTERM
+            tokio::select! {
+                () = self.more(reaped) => {}
+                () = sleep_until(kill_at) => {
+                    signal_all(agent, Signal::SIGKILL);
+                    // Again after a while, should a process have been started just then.
+                    kill_at = Instant::now() + REAP;
+                }
             }
-            () = sleep_until(wake_at), if kill_at.is_some() => {
-                // Again after a while, should a process have been started just then.
-                kill_at = Some(Instant::now() + REAP);
-                Signal::SIGKILL
+        }
+    }
+
+    /// Kills all that the agent left running and reaps it, as far as that takes no longer than [`REAP`].
+    pub(super) async fn end_rest(&mut self, agent: Pid) {
+        let reaping = async {
+            loop {
+                signal_all(agent, Signal::SIGKILL);
+                let reaped = reap(agent);
+                if reaped.left == Left::None {
+                    return;
+                }
+                // A process that was started meanwhile is found after a moment, whether or not another one ended.
+                let _ = timeout(Duration::from_millis(50), self.more(reaped)).await;
             }
         };
-        signal_all(pid, signal);
-        kill_at = kill_at.or(Some(Instant::now() + GRACE));
-    }
-}
-
-/// Kills all that the agent left running and reaps it, as far as that takes no longer than [`REAP`].
-pub(super) async fn end_rest(pid: Pid, signals: &mut Signals) {
-    let reaping = async {
-        loop {
-            signal_all(pid, Signal::SIGKILL);
-            if reap(pid) == Reaped::All {
-                return;
-            }
-            // A process that was started meanwhile is found after a moment, whether or not another one ended.
-            let _ = timeout(Duration::from_millis(50), signals.child.recv()).await;
+        if timeout(REAP, reaping).await.is_err() {
+            tracing::warn!("not all processes of the agent have ended");
         }
-    };
-    if timeout(REAP, reaping).await.is_err() {
-        tracing::warn!("not all processes of the agent have ended");
+    }
+
+    /// Over when it is worth while to reap again.
+    async fn more(&mut self, reaped: Reaped) {
+        if reaped.left == Left::Ended {
+            tokio::task::yield_now().await;
+        } else {
+            self.ended.recv().await;
+        }
     }
 }
 
 /// What one round of reaping found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reaped {
+struct Reaped {
     /// The agent, among others.
-    Agent(Exit),
-    /// There are children that live.
-    Some,
-    /// There are no children.
-    All,
+    agent: Option<Exit>,
+    left: Left,
 }
 
-/// Takes the status of every child that ended.
+/// The children that are left after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Some that have ended, perhaps.
+    Ended,
+    /// Only such that live.
+    Alive,
+    None,
+}
+
+/// Takes the status of children that ended, [`ROUND`] at most.
 fn reap(agent: Pid) -> Reaped {
-    let mut found = None;
-    loop {
-        let ended = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+    let mut agents_exit = None;
+    for _ in 0..ROUND {
+        let (pid, exit) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) => (pid, Exit::Code(code)),
             Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Exit::Signal(signal)),
-            Ok(WaitStatus::StillAlive) => return found.map_or(Reaped::Some, Reaped::Agent),
-            Err(Errno::ECHILD) => return found.map_or(Reaped::All, Reaped::Agent),
+            Ok(WaitStatus::StillAlive) => return Reaped { agent: agents_exit, left: Left::Alive },
+            Err(Errno::ECHILD) => return Reaped { agent: agents_exit, left: Left::None },
             Ok(_) | Err(_) => continue,
         };
-        if ended.0 == agent {
-            found = Some(ended.1);
+        if pid == agent {
+            agents_exit = Some(exit);
         }
     }
+    Reaped { agent: agents_exit, left: Left::Ended }
 }
 
 /// Sends a signal to the agent and all that it started: as the container's first process to every other process, else

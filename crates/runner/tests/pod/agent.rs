@@ -1,21 +1,17 @@
 //! Running the agent: its command line, environment, end and leftovers.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use drover_api::{
     log::{Kind, Stream},
     runner::PROMPT_ID,
     state::Reason,
 };
-use tokio::{process::Command, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     gateway::Gateway,
-    harness::{Pod, RUNNER},
+    harness::{Pod, RUNNER, plain, running, unshare},
 };
 
 #[tokio::test]
@@ -34,7 +30,10 @@ async fn a_run_from_prompt_to_report() {
     assert_eq!(report.artifacts[0].name, "out.txt");
     assert_eq!(held.artifacts["out.txt"], "made\n");
     let text = |kind| held.events.iter().filter(|e| e.kind == kind).map(|e| e.text.as_str()).collect::<Vec<_>>();
-    assert_eq!(text(Kind::System), ["agent started", "agent ended with exit code 3", "stored 1 artifact"]);
+    assert_eq!(
+        text(Kind::System),
+        ["turn prompt started", "turn prompt failed: the agent ended with exit code 3", "stored 1 artifact"]
+    );
     assert_eq!(text(Kind::Error), Vec::<&str>::new());
     let stream = |text| held.events.iter().find(|e| e.text == text).unwrap().stream;
     assert_eq!((stream("to stdout"), stream("to stderr")), (Some(Stream::Stdout), Some(Stream::Stderr)));
@@ -83,7 +82,7 @@ async fn its_time_includes_the_wait_for_the_gateway() {
     assert_eq!(pod.exec(1, &["sh", "{promptFile}"]).code().await, 124);
     let termination = pod.termination().unwrap();
     assert_eq!(termination.reason, Reason::DeadlineExceeded);
-    assert!(termination.message.contains("the gateway gave no prompt within 1 s"), "{}", termination.message);
+    assert!(termination.message.contains("the gateway gave no message within 1 s"), "{}", termination.message);
     assert_eq!(broker.terminate().await, 0);
 }
 
@@ -123,7 +122,9 @@ async fn the_deadline_ends_the_whole_tree() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert_eq!(pod.termination().unwrap().reason, Reason::DeadlineExceeded);
     let held = gateway.held.borrow();
-    assert!(held.says("the agent was stopped: its time of 1 s was over"));
+    assert!(held.says(
+        "the agent was stopped: the Session's time, which spec.timeout sets, was over; this attempt had 1 s of it"
+    ));
     assert!(is_dead(&held.lines()[0]));
 }
 
@@ -137,7 +138,7 @@ async fn what_the_agent_leaves_running_does_not_hold_it_up() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let held = gateway.held.borrow();
     assert!(is_dead(&held.lines()[0]));
-    assert!(held.says("agent ended with exit code 5"));
+    assert!(held.says("the agent ended with exit code 5"));
 }
 
 #[tokio::test]
@@ -146,7 +147,7 @@ async fn a_signal_is_told_as_a_shell_tells_it() {
     let pod = Pod::new(&[]);
     let _broker = pod.broker(&gateway);
     assert_eq!(pod.script("kill -9 $$").code().await, 137);
-    assert!(gateway.held.borrow().says("agent was ended by SIGKILL"));
+    assert!(gateway.held.borrow().says("the agent was ended by SIGKILL"));
     assert_eq!(pod.termination(), None);
 }
 
@@ -156,11 +157,8 @@ async fn as_first_process_it_reaps_and_ends_all() {
     let gateway = Gateway::up("hi").await;
     let pod = Pod::new(&["made"]);
     let _broker = pod.broker(&gateway);
-    let mut unshare = Command::new("unshare");
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        unshare.args(["--user", "--map-root-user"]);
-    }
-    unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc", RUNNER]);
+    let mut first = unshare();
+    first.arg(RUNNER);
     // Orphans that end become children of exec; one lives on in a session of its own and holds the output open.
     let script = "
         for i in 1 2 3 4 5; do sh -c 'sh -c \"exit 7\" & sh -c \"exit 8\" &'; done
@@ -171,31 +169,23 @@ async fn as_first_process_it_reaps_and_ends_all() {
         while ! [ -e go ]; do sleep 0.05; done
         echo first process $PPID reaps
         exit 6";
-    let mut exec = pod.exec_by(unshare, 60, &["sh", "-c", script]);
+    let mut exec = pod.exec_by(first, 60, &plain(&["sh", "-c", script]));
     while !pod.workspace().join("ready").exists() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(leftovers(), 2, "the agent and what it leaves; exec names it as well, but as an argument");
+    assert_eq!(
+        running("marked-leftover"),
+        2,
+        "the agent and what it leaves; exec names it as well, but as an argument"
+    );
     // Keeps exec waiting after the agent's end, when nothing but exec may live.
     gateway.change(|held| held.log_down = true);
     fs::write(pod.workspace().join("go"), "").unwrap();
     drop(gateway.until(|held| held.artifacts.contains_key("made")).await);
-    assert_eq!(leftovers(), 0);
+    assert_eq!(running("marked-leftover"), 0);
     gateway.change(|held| held.log_down = false);
     assert_eq!(exec.code().await, 6);
     assert_eq!(gateway.held.borrow().lines(), ["first process 1 reaps"]);
-}
-
-/// How many shells on this machine run a script with the mark.
-fn leftovers() -> usize {
-    let processes =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());
-    let marked = processes.filter(|line| line.starts_with(b"sh\0") && contains(line, b"marked-leftover"));
-    marked.count()
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
 }
 
 /// Whether a process is gone, or nothing but its status is left of it.

@@ -10,7 +10,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Request, State},
+    extract::{DefaultBodyLimit, Path, Query, Request, State},
     http::{HeaderMap, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -21,7 +21,7 @@ use base64::Engine;
 use drover_api::{
     log::{Event, Kind},
     report::{Artifact, Report},
-    runner::{Message, Messages, PROMPT_ID},
+    runner::{Conversation, Heartbeat, Message, PROMPT_ID},
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sha2::{Digest, Sha256};
@@ -42,7 +42,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the gateway has, and how it behaves.
 #[derive(Default)]
 pub struct Held {
-    pub prompt: String,
+    /// What the Session says; its generation counts the changes.
+    pub messages: Vec<Message>,
+    pub interactive: bool,
+    generation: i64,
+    pub heartbeats: usize,
+    /// The pod is being deleted.
+    pub stop: bool,
+    /// The last checkpoint.
+    pub checkpoint: Option<Bytes>,
+    /// How many checkpoints were stored.
+    pub checkpoints: usize,
+    /// That of the attempt before.
+    pub earlier: Option<Bytes>,
     pub events: Vec<Event>,
     chunks: BTreeMap<u64, Bytes>,
     pub artifacts: BTreeMap<String, Bytes>,
@@ -64,6 +76,31 @@ pub struct Held {
 }
 
 impl Held {
+    /// Adds a message to the Session.
+    pub fn tell(&mut self, id: &str, text: &str) {
+        self.messages.push(Message { id: id.to_owned(), text: text.to_owned() });
+        self.generation += 1;
+    }
+
+    /// Makes the Session interactive, or ends that.
+    pub fn set_interactive(&mut self, interactive: bool) {
+        self.interactive = interactive;
+        self.generation += 1;
+    }
+
+    /// Begins the attempt after: logs and reports are counted anew, and the last checkpoint is that of an earlier one.
+    pub fn next_attempt(&mut self) {
+        self.events.clear();
+        self.chunks.clear();
+        self.reports.clear();
+        self.earlier = self.checkpoint.take();
+    }
+
+    /// Drover's own lines.
+    pub fn system(&self) -> Vec<&str> {
+        self.events.iter().filter(|event| event.kind == Kind::System).map(|event| event.text.as_str()).collect()
+    }
+
     /// The agent's own lines, put together from their pieces.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -99,7 +136,8 @@ impl Gateway {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let port = socket.local_addr().unwrap().port();
-        let held = Held { prompt: prompt.to_owned(), ..Held::default() };
+        let prompt = Message { id: PROMPT_ID.to_owned(), text: prompt.to_owned() };
+        let held = Held { messages: vec![prompt], generation: 1, ..Held::default() };
         Self { held: Arc::new(watch::Sender::new(held)), ca, port, socket: Mutex::new(Some(socket)), tls }
     }
 
@@ -113,7 +151,9 @@ impl Gateway {
         let socket = self.socket.lock().unwrap().take().expect("a gateway starts once");
         let tcp = socket.listen(1024).unwrap();
         let routes = Router::new()
-            .route("/runner/v1/messages", get(messages))
+            .route("/runner/v1/conversation", get(conversation))
+            .route("/runner/v1/heartbeat", post(heartbeat))
+            .route("/runner/v1/checkpoint", put(store_checkpoint).get(earlier_checkpoint))
             .route("/runner/v1/logs/{sequence}", put(log))
             .route("/runner/v1/artifacts/{*name}", put(artifact))
             .route("/runner/v1/report", post(report))
@@ -194,9 +234,32 @@ async fn guard(State(held): Shared, request: Request, next: Next) -> Response {
     if lose { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { answer }
 }
 
-async fn messages(State(held): Shared) -> Json<Messages> {
-    let text = held.borrow().prompt.clone();
-    Json(Messages { messages: vec![Message { id: PROMPT_ID.to_owned(), text }] })
+async fn conversation(State(held): Shared, Query(query): Query<BTreeMap<String, i64>>) -> Json<Conversation> {
+    let after = query.get("after").copied();
+    let wait = Duration::from_secs(query.get("wait").map_or(0, |seconds| *seconds as u64));
+    let other = |held: &Held| Some(held.generation) != after;
+    let _ = timeout(wait, held.subscribe().wait_for(other)).await;
+    let held = held.borrow();
+    let Held { messages, interactive, generation, .. } = &*held;
+    Json(Conversation { generation: *generation, interactive: *interactive, messages: messages.clone() })
+}
+
+async fn heartbeat(State(held): Shared) -> Json<Heartbeat> {
+    held.send_modify(|held| held.heartbeats += 1);
+    Json(Heartbeat { stop: held.borrow().stop })
+}
+
+/// The body is taken only when it ended properly.
+async fn store_checkpoint(State(held): Shared, body: Bytes) -> StatusCode {
+    held.send_modify(|held| {
+        held.checkpoint = Some(body);
+        held.checkpoints += 1;
+    });
+    StatusCode::NO_CONTENT
+}
+
+async fn earlier_checkpoint(State(held): Shared) -> Result<Bytes, StatusCode> {
+    held.borrow().earlier.clone().ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn log(State(held): Shared, Path(sequence): Path<u64>, body: Bytes) -> StatusCode {

@@ -2,12 +2,16 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
 };
 
-use drover_api::runner::{Termination, env};
+use drover_api::{
+    framework::{Invocation, OutputFormat},
+    runner::{Termination, env},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -26,18 +30,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Pod {
     dir: TempDir,
     artifacts: String,
+    pub attempt: u32,
+    /// How long the broker bears a gateway that does not answer, in seconds.
+    pub patience: u64,
 }
 
 impl Pod {
     pub fn new(artifacts: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
-        for folder in ["run", "journal", "workspace", "tmp"] {
+        for folder in ["run", "journal", "workspace", "home", "state", "tmp"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
         // The kubelet ends the file without a line end, people with one.
         fs::write(dir.path().join("token"), format!("{TOKEN}\n")).unwrap();
         fs::write(dir.path().join("termination"), "left by the agent").unwrap();
-        Self { dir, artifacts: serde_json::to_string(artifacts).unwrap() }
+        Self { dir, artifacts: serde_json::to_string(artifacts).unwrap(), attempt: 1, patience: 120 }
+    }
+
+    /// The pod of the attempt after, on another node: nothing of the one before is there.
+    pub fn next(&self) -> Self {
+        Self { attempt: self.attempt + 1, artifacts: self.artifacts.clone(), ..Self::new(&[]) }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -53,17 +65,23 @@ impl Pod {
         command
             .arg("broker")
             .args([arg("--run-dir", &self.path("run")), arg("--workspace", &self.workspace())])
+            .args([arg("--home", &self.path("home")), arg("--state", &self.path("state"))])
             .args([arg("--journal", &self.path("journal")), arg("--token", &self.path("token"))])
+            .arg(arg("--termination-log", &self.path("broker-termination")))
             .env(env::GATEWAY_URL, format!("https://127.0.0.1:{}", gateway.port))
             .env(env::GATEWAY_CA, &gateway.ca)
             .env(env::ARTIFACTS, &self.artifacts)
-            .env(env::ATTEMPT, "1");
+            .env(env::ATTEMPT, self.attempt.to_string())
+            .env(env::KEPT_BY, env::KEPT_BY_CHECKPOINT)
+            .env(env::PREVIOUS_INTERRUPTED, "false")
+            .env(env::MAX_CHECKPOINT_BYTES, (64 * 1024 * 1024).to_string())
+            .env(env::REPORTING_PATIENCE, self.patience.to_string());
         Running::start(command)
     }
 
     /// `exec` around an argv.
     pub fn exec(&self, seconds: u64, argv: &[&str]) -> Running {
-        self.exec_by(Command::new(RUNNER), seconds, argv)
+        self.exec_by(Command::new(RUNNER), seconds, &plain(argv))
     }
 
     /// `exec` around a shell script.
@@ -71,23 +89,65 @@ impl Pod {
         self.exec(600, &["sh", "-c", script])
     }
 
+    /// `exec` around a framework.
+    pub fn framework(&self, framework: &Invocation) -> Running {
+        self.exec_by(Command::new(RUNNER), 600, framework)
+    }
+
     /// `exec` as the argument of another command.
-    pub fn exec_by(&self, mut command: Command, seconds: u64, argv: &[&str]) -> Running {
-        command
-            .arg("exec")
-            .args(["--timeout", &seconds.to_string()])
-            .args([arg("--socket", &self.path("run/broker.sock")), arg("--workspace", &self.workspace())])
-            .args([arg("--termination-log", &self.path("termination")), "--".to_owned()])
-            .args(argv)
-            .env("TMPDIR", self.path("tmp"))
-            .env("DROVER_SECRET", "for Drover alone");
+    pub fn exec_by(&self, mut command: Command, seconds: u64, framework: &Invocation) -> Running {
+        command.args(self.exec_words(seconds, framework));
+        self.start(command)
+    }
+
+    /// What follows the binary.
+    pub fn exec_words(&self, seconds: u64, framework: &Invocation) -> Vec<String> {
+        let framework = serde_json::to_string(framework).unwrap();
+        let words = ["exec".to_owned(), format!("--timeout={seconds}"), format!("--framework={framework}")];
+        let places = [
+            arg("--socket", &self.path("run/broker.sock")),
+            arg("--workspace", &self.workspace()),
+            arg("--termination-log", &self.path("termination")),
+        ];
+        [words, places].concat()
+    }
+
+    /// Starts a command with the environment of the agent's container.
+    pub fn start(&self, mut command: Command) -> Running {
+        command.env("TMPDIR", self.path("tmp")).env("HOME", self.path("home")).env("DROVER_SECRET", "for Drover alone");
         Running::start(command)
     }
 
+    /// What `exec` left as its container's termination message.
     pub fn termination(&self) -> Option<Termination> {
         let message = fs::read(self.path("termination")).unwrap();
         (!message.is_empty()).then(|| serde_json::from_slice(&message).unwrap())
     }
+
+    /// What the broker left as its own.
+    pub fn broker_termination(&self) -> Option<Termination> {
+        serde_json::from_slice(&fs::read(self.path("broker-termination")).ok()?).ok()
+    }
+}
+
+/// A framework that speaks text.
+pub fn plain(argv: &[&str]) -> Invocation {
+    Invocation {
+        command: argv.iter().map(|word| (*word).to_owned()).collect(),
+        resume_command: Vec::new(),
+        interrupted_notice: String::new(),
+        output: OutputFormat::Text,
+    }
+}
+
+/// One in which the agent is the first process of a pid namespace, as in a container, and may mount.
+pub fn unshare() -> Command {
+    let mut unshare = Command::new("unshare");
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    unshare.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    unshare
 }
 
 fn arg(name: &str, path: &Path) -> String {
@@ -134,12 +194,19 @@ impl Running {
     /// The most memory that it had so far, in KiB.
     pub fn peak_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        peak_kib(&status)
+        status.lines().find_map(peak_kib).unwrap()
     }
 }
 
-/// From the text of `/proc/…/status`.
-pub fn peak_kib(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+/// The most memory, in KiB, if this line of `/proc/…/status` says it.
+pub fn peak_kib(line: &str) -> Option<u64> {
+    line.strip_prefix("VmHWM:")?.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// How many shells on this machine have the mark among their arguments.
+pub fn running(mark: &str) -> usize {
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());
+    let mark = mark.as_bytes();
+    processes.filter(|line| line.starts_with(b"sh\0") && line.windows(mark.len()).any(|part| part == mark)).count()
 }

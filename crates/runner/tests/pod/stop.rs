@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drover_api::report::Report;
+use drover_api::{report::Report, state::Reason};
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -39,7 +39,7 @@ async fn an_agent_that_goes_when_it_is_asked_keeps_its_code() {
     let mut exec = pod.script("trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done");
     drop(gateway.until(|held| held.lines() == ["ready"]).await);
     assert_eq!(exec.terminate().await, 9);
-    assert_eq!(pod.termination(), None);
+    assert_eq!(pod.termination().unwrap().reason, Reason::PodDeleted);
 }
 
 #[tokio::test]

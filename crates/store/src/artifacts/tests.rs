@@ -4,6 +4,7 @@ use futures::stream;
 use proptest::prelude::{prop, prop_assert_eq, proptest};
 
 use super::*;
+use crate::upload::PART;
 
 const BOUNDS: Bounds = Bounds { artifact_bytes: u64::MAX, run_bytes: u64::MAX, artifacts: 64 };
 

@@ -45,7 +45,7 @@ fn largest(schema: &Value, path: &str) -> Result<usize, String> {
     match schema["type"].as_str() {
         Some("integer" | "number" | "boolean") => Ok(NUMBER),
         Some("string") if schema["format"] == "date-time" => Ok(TIME),
-        Some("string") => Ok(bound("maxLength")? * CHARACTER + "\"\"".len()),
+        Some("string") => Ok(bound("maxLength")? * character(schema) + "\"\"".len()),
         Some("array") => {
             let item = largest(&schema["items"], &format!("{path}[]"))?;
             Ok(bound("maxItems")? * (item + ",".len()) + "[]".len())
@@ -59,6 +59,12 @@ fn largest(schema: &Value, path: &str) -> Result<usize, String> {
         }
         _ => Err(path.to_owned()),
     }
+}
+
+/// The largest character of a text in bytes: one, where its pattern allows only letters, digits, `-` and `_`.
+fn character(schema: &Value) -> usize {
+    let plain = |pattern: &str| pattern.chars().all(|c| c.is_ascii_alphanumeric() || "^$[]()*?+{},-_".contains(c));
+    if schema["pattern"].as_str().is_some_and(plain) { 1 } else { CHARACTER }
 }
 
 #[cfg(test)]

@@ -28,16 +28,23 @@ pub(super) struct OperatorProcess {
 pub(super) struct Writes(BTreeMap<String, u64>);
 
 impl Writes {
-    pub(super) fn since(&self, before: &Self) -> BTreeMap<String, u64> {
+    pub(super) fn since(&self, before: &Self) -> Self {
         let changed = |(name, count): (&String, &u64)| {
             let more = count - before.0.get(name).copied().unwrap_or_default();
             (more > 0).then(|| (name.clone(), more))
         };
-        self.0.iter().filter_map(changed).collect()
+        Self(self.0.iter().filter_map(changed).collect())
     }
 
-    pub(super) fn total(&self) -> u64 {
-        self.0.values().sum()
+    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+    pub(super) fn total(&self) -> f64 {
+        self.0.values().sum::<u64>() as f64
+    }
+
+    /// By verb and kind, for each of so many Sessions.
+    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+    pub(super) fn each(&self, sessions: usize) -> Vec<(&str, f64)> {
+        self.0.iter().map(|(name, count)| (name.as_str(), *count as f64 / sessions as f64)).collect()
     }
 }
 
@@ -80,8 +87,8 @@ impl Sample {
 }
 
 impl OperatorProcess {
-    /// Starts the operator and waits until it leads.
-    pub(super) async fn start(binary: &Path, kubeconfig: &Path, namespace: &str) -> Result<Self> {
+    /// Starts the operator with these further arguments, and waits until it leads.
+    pub(super) async fn start(binary: &Path, kubeconfig: &Path, namespace: &str, arguments: &[&str]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let started = Instant::now();
         let child = Command::new(binary)
@@ -100,6 +107,7 @@ impl OperatorProcess {
             ])
             .args(["--gateway-url", "https://gateway", "--gateway-runner-url", "https://gateway:9443"])
             .args(["--gateway-dns-names", "gateway", "--admin-address", &format!("127.0.0.1:{port}")])
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)

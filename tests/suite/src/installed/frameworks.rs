@@ -1,4 +1,4 @@
-//! The frameworks that journeys need beside the chart's own.
+//! The chart's values that journeys need: frameworks beside the chart's own, and shorter times and smaller sizes.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -16,6 +16,15 @@ pub enum Frameworks {
     Journeys,
 }
 
+/// The agent of the framework `scripted`, which comes by the values alone.
+const SCRIPTED: &str = include_str!("../../../agents/json-lines.sh");
+
+/// An image that the registry of a journey does not give; its host is the node itself.
+pub const REFUSED_IMAGE: &str = "127.0.0.1:5997/agents/coder:7";
+
+/// How much of workspace and home is kept, in bytes: 8 MiB.
+const MAX_CHECKPOINT: u64 = 8 << 20;
+
 /// An image that holds nothing but one static program: kubectl-drover, which knows how to speak to an API server.
 const BARE_IMAGE: &str = "drover.local/drover-suite-bare:dev";
 
@@ -23,7 +32,8 @@ impl Frameworks {
     /// Makes them, beside the images, the only values of the release. Whatever a broken journey left there is gone then.
     pub(super) async fn install(self, installed: &Installed) -> Result<()> {
         let values = installed.values().await?;
-        let wanted = json!({ "images": values["images"], "frameworks": self.values() });
+        let mut wanted = self.values();
+        wanted["images"] = values["images"].clone();
         if values == wanted {
             return Ok(());
         }
@@ -35,16 +45,42 @@ impl Frameworks {
 
     fn values(self) -> Value {
         match self {
-            Self::Default => json!({}),
+            Self::Default => json!({ "frameworks": {} }),
             Self::Journeys => json!({
-                "missing": { "command": ["/no/such", "{promptFile}"] },
-                "say": { "command": ["/bin/echo", "prompt: {prompt}"] },
-                "someone": { "command": ["/bin/sh", "{promptFile}"], "runAsUser": 1234, "env": { "FROM": "framework", "HOW": "framework" } },
-                "bare": { "image": BARE_IMAGE, "command": ["/kubectl-drover", "status", "--kubeconfig", "{promptFile}"] },
-                "no-image": { "image": "drover.local/no-such-image:1", "command": ["/bin/true"] },
+                "frameworks": {
+                    "missing": { "command": ["/no/such", "{promptFile}"] },
+                    "say": { "command": ["/bin/echo", "prompt: {prompt}"] },
+                    "someone": { "command": ["/bin/sh", "{promptFile}"], "runAsUser": 1234, "env": { "FROM": "framework", "HOW": "framework" } },
+                    "scripted": scripted(),
+                    "bare": { "image": BARE_IMAGE, "command": ["/kubectl-drover", "status", "--kubeconfig", "{promptFile}"] },
+                    "no-image": { "image": "drover.local/no-such-image:1", "command": ["/bin/true"] },
+                    "refused-image": { "image": REFUSED_IMAGE, "command": ["/bin/true"] },
+                },
+                "sessions": { "maxCheckpointBytes": MAX_CHECKPOINT },
+                "gateway": { "sweepInterval": "3s" },
             }),
         }
     }
+}
+
+/// An agent that speaks JSON lines, as examples/frameworks/scripted.yaml has it.
+fn scripted() -> Value {
+    json!({
+        "command": ["/bin/sh", "-c", SCRIPTED, "scripted", "{promptFile}"],
+        "resumeCommand": ["/bin/sh", "-c", SCRIPTED, "scripted", "{promptFile}", "{resumeId}"],
+        "interruptedNotice": "say I was interrupted, and begin this message again.",
+        "output": { "jsonLines": {
+            "text": "/text",
+            "question": "/question",
+            "resumeId": "/session_id",
+            "usage": {
+                "inputTokens": "/usage/input_tokens",
+                "outputTokens": "/usage/output_tokens",
+                "cacheReadTokens": "/usage/cache_read_tokens",
+                "cacheWriteTokens": "/usage/cache_write_tokens",
+            },
+        }},
+    })
 }
 
 async fn load_bare(installed: &Installed) -> Result<()> {

@@ -1,6 +1,9 @@
 //! The gateway, reached from this machine through port-forwards of the API server.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use drover_api::{
@@ -135,6 +138,7 @@ impl Gateway {
     /// When it is refused, or never complete.
     pub async fn log(&self, namespace: &str, name: &str, token: &str, limit: usize) -> Result<Vec<Event>> {
         let (mut events, mut after) = (Vec::new(), EventId::START);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let path = format!("{}?limit={limit}&after={after}", logs(namespace, name));
             let response = self.get(&path, Some(token)).await?.error_for_status()?;
@@ -143,7 +147,11 @@ impl Gateway {
             if page.complete {
                 return Ok(events);
             }
-            ensure!(page.next > after, "the log is not complete, and does not go on after {after}");
+            // A log is complete once its pod cannot add to it, a moment after the Session's end.
+            ensure!(Instant::now() < deadline, "the log is not complete, and does not go on after {after}");
+            if page.next == after {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
             after = page.next;
         }
     }

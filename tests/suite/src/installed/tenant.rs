@@ -5,7 +5,7 @@ use drover_api::{
     Session,
     log::{Event, Kind},
     names::label,
-    state::Phase,
+    state::{Phase, Reason},
 };
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
@@ -136,6 +136,15 @@ impl Tenant {
         self.until(name, |session| phase(session).is_finished()).await
     }
 
+    /// Waits until a Session is in a phase for a reason.
+    ///
+    /// # Errors
+    /// When it is not in time, with what it is instead.
+    pub async fn stands(&self, name: &str, phase: Phase, reason: Reason) -> Result<Session> {
+        let place = Some((phase, Some(reason)));
+        self.until(name, |session| session.status.as_ref().map(|status| (status.phase, status.reason)) == place).await
+    }
+
     /// The one pod of a Session.
     ///
     /// # Errors
@@ -159,12 +168,37 @@ impl Tenant {
         Ok(())
     }
 
+    /// The name of the pod of the attempt under way.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn pod_name(&self, session: &str) -> Result<String> {
+        let status = self.sessions().get(session).await?.status;
+        status.and_then(|status| Some(status.pod?.name)).with_context(|| format!("{session} has no pod"))
+    }
+
+    /// Waits until no container runs here any more.
+    ///
+    /// # Errors
+    /// When one is left.
+    pub async fn until_no_pods_run(&self) -> Result<()> {
+        let over =
+            |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default().to_owned();
+        for pod in self.pods().list(&ListParams::default()).await? {
+            until(&self.pods(), &pod.name_any(), |now| {
+                now.is_none_or(|now| ["Succeeded", "Failed"].contains(&over(now).as_str()))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Makes a file in the workspace of a running agent, which its script waits for.
     ///
     /// # Errors
     /// When the agent's container cannot be entered.
     pub async fn touch(&self, session: &str, file: &str) -> Result<()> {
-        let pod = self.pod(session).await?.name_any();
+        let pod = self.pod_name(session).await?;
         let params = AttachParams::default().container("agent").stderr(false);
         let mut process = self.pods().exec(&pod, ["/bin/touch", file], &params).await?;
         let status = process.take_status().context("no status")?.await;

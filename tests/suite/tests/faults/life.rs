@@ -28,7 +28,7 @@ async fn a_session_succeeds() -> Result<()> {
 /// The budget of writes: until the end is recorded the pod, two of the status and the finalizer; at reclaim two.
 #[tokio::test]
 async fn a_life_has_few_writes_and_then_none() -> Result<()> {
-    let world = World::at_speed(Script::default(), 1).await?;
+    let world = World::at_speed(vec![Script::default()], 1).await?;
     let operator = world.operator("one", Fault::None).await?;
     world.session("budget").await?;
     world.ended("budget").await?;

@@ -1,6 +1,6 @@
 //! How runs end, one of each.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use drover_api::{
     SessionStatus,
     state::{Phase, Reason},
@@ -63,6 +63,50 @@ async fn the_memory_is_used_up() -> Result<()> {
     let status = run(&tenant, "greedy", spec).await?;
     assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::OutOfMemory)), "{status:?}");
     assert!(message(&status).contains("spec.pod.resources.limits.memory"), "{status:?}");
+    Ok(())
+}
+
+/// The kernel may kill one process and leave the others alone, as it does on cgroup v1.
+#[tokio::test]
+async fn one_process_uses_the_memory_up() -> Result<()> {
+    let tenant = Tenant::new("memory").await?;
+    let spec = json!({
+        "prompt": "echo begun; dd if=/dev/zero of=/dev/null bs=256M count=1; echo \"dd: $?\"; exit 3",
+        "pod": { "resources": { "limits": { "memory": "48Mi" } } },
+    });
+    let status = run(&tenant, "outlives", spec).await?;
+    assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::OutOfMemory)), "{status:?}");
+    assert!(message(&status).contains("spec.pod.resources.limits.memory"), "{status:?}");
+    let log = tenant.log("outlives").await?;
+    match said(&log)[..] {
+        ["begun"] => assert_eq!(status.exit_code, Some(137), "the whole container was killed"),
+        ["begun", "dd: 137"] => assert_eq!(status.exit_code, Some(3)),
+        _ => bail!("{log:?}"),
+    }
+    Ok(())
+}
+
+/// Its own doing, unlike the eviction from a node that is short of something.
+#[tokio::test]
+async fn the_disk_is_used_up() -> Result<()> {
+    let tenant = Tenant::new("disk").await?;
+    let spec = json!({
+        "prompt": "dd if=/dev/zero of=huge bs=1M count=24 2>/dev/null; echo written; sleep 1000",
+        "workspace": { "emptyDir": { "sizeLimit": "8Mi" } },
+    });
+    tenant.create("hoards", spec).await?;
+    tenant.heard("hoards", "written", None).await?;
+    // The kubelet measures once a minute.
+    let status = match tenant.ended("hoards").await {
+        Ok(session) => session,
+        Err(_) => tenant.ended("hoards").await?,
+    };
+    let status = status.status.context("no status")?;
+    assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::DiskExceeded)), "{status:?}");
+    assert_eq!((status.failures, status.disruptions), (1, 0));
+    let words =
+        "The pod was evicted for its use of disk: Usage of EmptyDir volume \"workspace\" exceeds the limit \"8Mi\"";
+    assert!(message(&status).starts_with(words), "{status:?}");
     Ok(())
 }
 

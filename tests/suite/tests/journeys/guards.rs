@@ -78,7 +78,7 @@ async fn nobody_makes_a_pod_that_looks_like_a_run() -> Result<()> {
         (json!({ "name": "drover-run-x" }), "names that begin with drover-run-"),
         (json!({ "name": "x", "labels": { label::SESSION: "x" } }), "labels of a pod that begin with drover.dev/"),
         (
-            json!({ "name": "x", "annotations": { annotation::GENERATION: "2" } }),
+            json!({ "name": "x", "annotations": { annotation::PLAN: "2" } }),
             "annotations of a pod that begin with drover.dev/",
         ),
         (json!({ "name": "x", "annotations": { annotation::REPORT: "{}" } }), "written by Drover's gateway alone"),
@@ -100,7 +100,7 @@ async fn nobody_changes_the_pod_of_a_run() -> Result<()> {
         (report.clone(), "the annotation drover.dev/report is written by Drover's gateway alone"),
         (json!({ "metadata": { "labels": { label::SESSION_UID: "another" } } }), "labels of a pod"),
         (json!({ "metadata": { "labels": { label::SESSION: null } } }), "labels of a pod"),
-        (json!({ "metadata": { "annotations": { annotation::GENERATION: null } } }), "annotations of a pod"),
+        (json!({ "metadata": { "annotations": { annotation::PLAN: null } } }), "annotations of a pod"),
         (json!({ "metadata": { "finalizers": null } }), "the finalizer drover.dev/observed"),
         (json!({ "spec": { "activeDeadlineSeconds": 1 } }), "the pod of a Session is not changed while it runs"),
     ] {
@@ -190,7 +190,7 @@ async fn another_pod_has_a_token_for_the_gateway_and_gets_nothing() -> Result<()
     assert_eq!(token.code, 0, "{}", token.stderr);
 
     let gateway = tenant.gateway(Port::Runner).await?;
-    for (method, path) in [(Method::GET, "/runner/v1/messages"), (Method::PUT, "/runner/v1/logs/1")] {
+    for (method, path) in [(Method::GET, "/runner/v1/conversation"), (Method::PUT, "/runner/v1/logs/1")] {
         let answer = gateway.request(method, path, Some(&token.stdout)).body("{}").send().await?;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
     }
@@ -212,4 +212,47 @@ async fn nobody_says_how_a_session_ended_but_its_pod_may_be_deleted() -> Result<
     let status = run.tenant.ended("guarded").await?.status.context("no status")?;
     assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::PodDeleted)));
     run.tenant.until_no_pods().await
+}
+
+#[tokio::test]
+async fn nobody_speaks_in_anothers_name() -> Result<()> {
+    let tenant = Tenant::new("names").await?;
+    let edit = tenant.user(Role::Edit).await?;
+    let sessions: Api<Session> = Api::namespaced(edit.client.clone(), &tenant.namespace);
+    tenant.create("named", json!({ "prompt": "echo first", "interactive": true })).await?;
+    let change = async |spec: Value| {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        sessions.patch("named", &PatchParams::default(), &patch).await
+    };
+    let say = |id: &str, by: &str| json!({ "id": id, "text": "true", "by": by });
+    for (mut spec, words) in [
+        (json!({ "messages": [say("m", "boss")] }), "by of a message in spec.messages names the user who adds it"),
+        (json!({ "suspend": { "by": "boss" } }), "spec.suspend.by names the user who suspends"),
+        (json!({ "cancel": { "by": "boss" } }), "spec.cancel.by names the user who cancels"),
+    ] {
+        let words = format!("{words}: write {}, or leave it out", edit.name);
+        let refused = refusal(change(spec.clone()).await);
+        assert!(refused.starts_with("403") && refused.contains(&words), "{spec}: {refused}");
+        spec["prompt"] = json!("true");
+        let session = Session::new("forged", serde_json::from_value(spec.clone())?);
+        let refused = refusal(sessions.create(&PostParams::default(), &session).await);
+        assert!(refused.starts_with("403") && refused.contains(&words), "created with {spec}: {refused}");
+    }
+    let (mine, nobodys) = (say("mine", &edit.name), json!({ "id": "nobodys", "text": "true" }));
+    change(json!({ "messages": [mine, nobodys] })).await.context("one's own name, and none")?;
+    // What stands there may stay, whoever writes; what is new may not borrow a name.
+    let with = |more: Value| json!({ "messages": [mine, nobodys, more] });
+    let refused = tenant.change("named", with(say("more", &edit.name))).await.unwrap_err().to_string();
+    assert!(refused.contains("by of a message in spec.messages names the user who adds it"), "{refused}");
+    tenant.change("named", with(json!({ "id": "more", "text": "true" }))).await?;
+    tenant.dealt_with("named", "more").await?;
+
+    change(json!({ "suspend": { "by": edit.name } })).await?;
+    let suspended = tenant.stands("named", Phase::Suspended, Reason::SuspendRequested).await?;
+    let message = suspended.status.and_then(|status| status.message).unwrap_or_default();
+    assert!(message.starts_with(&format!("The Session is suspended by {}.", edit.name)), "{message}");
+    change(json!({ "cancel": { "by": edit.name } })).await?;
+    let ended = tenant.ended("named").await?.status.context("no status")?;
+    assert_eq!(ended.message, Some(format!("The Session was cancelled by {}.", edit.name)));
+    Ok(())
 }

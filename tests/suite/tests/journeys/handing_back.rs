@@ -79,8 +79,8 @@ async fn the_log_is_typed_and_numbered_in_every_way_it_is_read() -> Result<()> {
     expected.push("no end".to_owned());
     assert_eq!(of(Stream::Stdout), expected);
     assert_eq!(of(Stream::Stderr), ["oops"]);
-    assert_eq!(whole.first().map(|e| (e.kind, e.text.as_str())), Some((Kind::System, "agent started")));
-    assert_eq!(whole.last().map(|e| (e.kind, e.text.as_str())), Some((Kind::System, "agent ended with exit code 0")));
+    assert_eq!(whole.first().map(|e| (e.kind, e.text.as_str())), Some((Kind::System, "turn prompt started")));
+    assert_eq!(whole.last().map(|e| (e.kind, e.text.as_str())), Some((Kind::System, "turn prompt ended")));
 
     let stream = gateway.follow(&tenant.namespace, "talk", &user.token, None).await?.rest().await?;
     let (end, sent) = stream.split_last().context("no events")?;
@@ -95,16 +95,20 @@ async fn the_log_is_typed_and_numbered_in_every_way_it_is_read() -> Result<()> {
     let printed = user.drover(&["logs", "talk"]).await?;
     let lines: Vec<&str> = printed.stdout.lines().collect();
     assert!(lines.contains(&"line 1") && lines.contains(&"oops") && lines.contains(&"no end"), "{printed:?}");
-    assert_eq!(lines[0], "drover: agent started");
+    assert_eq!(lines[0], "drover: turn prompt started");
     let errors = user.drover(&["logs", "talk", "--type", "system", "--output", "json"]).await?;
     assert_eq!(errors.stdout.lines().count(), 2, "{errors:?}");
     Ok(())
 }
 
-/// Events are counted from 1, and none is missing or there twice.
+/// The events of each attempt are counted from 1, and none is missing or there twice.
 pub(super) fn without_gaps(events: &[Event]) -> Result<()> {
-    for (sequence, event) in (1..).zip(events) {
-        ensure!(event.id == EventId { attempt: 1, sequence }, "{} stands where {sequence} should be", event.id);
+    let mut last = EventId { attempt: 1, sequence: 0 };
+    for Event { id, .. } in events {
+        let next = EventId { sequence: last.sequence + 1, ..last };
+        let of_the_next_attempt = EventId { attempt: last.attempt + 1, sequence: 1 };
+        ensure!([next, of_the_next_attempt].contains(id), "{id} stands behind {last}");
+        last = *id;
     }
     Ok(())
 }

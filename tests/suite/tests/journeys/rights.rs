@@ -57,7 +57,7 @@ async fn the_runners_port_is_for_runner_pods() -> Result<()> {
     let admin = tenant.user(Role::Admin).await?;
     let gateway = tenant.gateway(Port::Runner).await?;
     for (method, path) in [
-        (Method::GET, "/runner/v1/messages"),
+        (Method::GET, "/runner/v1/conversation"),
         (Method::PUT, "/runner/v1/logs/1"),
         (Method::PUT, "/runner/v1/artifacts/a"),
         (Method::POST, "/runner/v1/report"),
@@ -69,7 +69,7 @@ async fn the_runners_port_is_for_runner_pods() -> Result<()> {
     }
     let people = gateway.get("/api/v1/namespaces/default/sessions/a/logs", Some(&admin.token)).await?;
     assert_eq!(people.status(), StatusCode::NOT_FOUND, "the ports serve different things");
-    let runner = tenant.gateway(Port::Api).await?.get("/runner/v1/messages", Some(&admin.token)).await?;
+    let runner = tenant.gateway(Port::Api).await?.get("/runner/v1/conversation", Some(&admin.token)).await?;
     assert_eq!(runner.status(), StatusCode::NOT_FOUND);
     Ok(())
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use drover_api::{
     log::Event,
-    names::annotation,
+    names::{annotation, container},
     state::{Phase, Reason},
 };
-use drover_suite::installed::{NAMESPACE, PATIENCE, Port, Role, Tenant, phase, said, until};
+use drover_suite::installed::{NAMESPACE, PATIENCE, Port, Role, Tenant, phase, said, turns, until};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -19,7 +19,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 
@@ -41,11 +41,17 @@ async fn pods_of(tenant: &Tenant, component: &str) -> Result<Vec<Pod>> {
     Ok(of_drover(tenant).list(&selected).await?.items)
 }
 
-/// Kills the pods of a part of Drover, and waits until others serve in their place.
-async fn kill(tenant: &Tenant, component: &str) -> Result<()> {
+/// Kills the pods of a part of Drover.
+async fn strike(tenant: &Tenant, component: &str) -> Result<()> {
     for pod in pods_of(tenant, component).await? {
         of_drover(tenant).delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
     }
+    Ok(())
+}
+
+/// Kills the pods of a part of Drover, and waits until others serve in their place.
+async fn kill(tenant: &Tenant, component: &str) -> Result<()> {
+    strike(tenant, component).await?;
     let deployments: Api<Deployment> = Api::namespaced(tenant.client.clone(), NAMESPACE);
     let name = format!("drover-{component}");
     let counts = |deployment: Option<&Deployment>| {
@@ -62,6 +68,7 @@ async fn kill(tenant: &Tenant, component: &str) -> Result<()> {
 async fn is_whole(tenant: &Tenant, name: &str) -> Result<Vec<Event>> {
     let status = tenant.ended(name).await?.status.context("no status")?;
     ensure!((status.phase, status.reason) == (Phase::Succeeded, Some(Reason::Completed)), "{status:?}");
+    ensure!(status.attempt == Some(1), "it ran once: {status:?}");
     let log = tenant.log(name).await?;
     without_gaps(&log)?;
     let lines = said(&log);
@@ -85,9 +92,7 @@ async fn the_operator_is_killed_while_a_session_runs() -> Result<()> {
     let tenant = Tenant::alone("operator").await?;
     counting(&tenant, "counts").await?;
     let uid = tenant.pod("counts").await?.uid();
-    for pod in pods_of(&tenant, "operator").await? {
-        of_drover(&tenant).delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
-    }
+    strike(&tenant, "operator").await?;
     // The run ends while nobody looks, and one is asked for while nobody is there.
     tenant.touch("counts", "go").await?;
     tenant.create("meanwhile", json!({ "prompt": "true" })).await?;
@@ -122,6 +127,74 @@ async fn the_gateway_is_killed_while_a_session_runs() -> Result<()> {
         log.iter().map(|event| event.id.to_string()).collect::<Vec<_>>(),
         "resumed without gap or repetition"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_conversation_loses_no_message_when_drover_is_killed() -> Result<()> {
+    let tenant = Tenant::alone("talk").await?;
+    tenant.create("talk", json!({ "prompt": "echo prompt", "interactive": true })).await?;
+    tenant.dealt_with("talk", "prompt").await?;
+    strike(&tenant, "gateway").await?;
+    tenant.say("talk", "one", "echo one").await?;
+    tenant.say("talk", "two", "echo two").await?;
+    tenant.dealt_with("talk", "two").await?;
+    strike(&tenant, "operator").await?;
+    tenant.say("talk", "three", "echo three").await?;
+    tenant.dealt_with("talk", "three").await?;
+    strike(&tenant, "operator").await?;
+    strike(&tenant, "gateway").await?;
+    tenant.say("talk", "four", "echo four").await?;
+    tenant.change("talk", json!({ "interactive": false })).await?;
+
+    let ended = tenant.ended("talk").await?;
+    assert_eq!(turns(&ended), ["prompt", "one", "two", "three", "four"].map(|id| (id, 1)), "each once, in one pod");
+    assert_eq!(phase(&ended), Phase::Succeeded);
+    let log = tenant.log("talk").await?;
+    without_gaps(&log)?;
+    assert_eq!(said(&log), ["prompt", "one", "two", "three", "four"]);
+    Ok(())
+}
+
+async fn scale(tenant: &Tenant, component: &str, replicas: u32) -> Result<()> {
+    let deployments: Api<Deployment> = Api::namespaced(tenant.client.clone(), NAMESPACE);
+    let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+    deployments.patch_scale(&format!("drover-{component}"), &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+/// The agent's exit code, once it has ended.
+fn exit_code(pod: &Pod) -> Option<i32> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let agent = statuses.iter().find(|status| status.name == container::AGENT)?;
+    Some(agent.state.as_ref()?.terminated.as_ref()?.exit_code)
+}
+
+/// Takes the operator away while an agent runs, and waits for the agent's end.
+async fn outlast(tenant: &Tenant, name: &str) -> Result<()> {
+    scale(tenant, "operator", 0).await?;
+    for pod in pods_of(tenant, "operator").await? {
+        until(&of_drover(tenant), &pod.name_any(), |pod| pod.is_none()).await?;
+    }
+    let pod = tenant.pod_name(name).await?;
+    let ended = until(&tenant.pods(), &pod, |pod| pod.is_some_and(|pod| exit_code(pod).is_some())).await?;
+    ensure!(ended.as_ref().and_then(exit_code) == Some(124), "{ended:?}");
+    ensure!(phase(&tenant.sessions().get(name).await?) == Phase::Running, "nobody was there to tell");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_time_is_up_while_no_operator_is_there() -> Result<()> {
+    let tenant = Tenant::alone("timeout").await?;
+    tenant.create("late", json!({ "prompt": "echo begun; while :; do sleep 60; done", "timeout": "8s" })).await?;
+    tenant.running("late").await?;
+    let outlasted = outlast(&tenant, "late").await;
+    scale(&tenant, "operator", 1).await?;
+    outlasted?;
+    let status = tenant.ended("late").await?.status.context("no status")?;
+    assert_eq!((status.phase, status.reason), (Phase::Failed, Some(Reason::DeadlineExceeded)), "{status:?}");
+    let took = status.finished_at.context("an end")?.0.duration_since(status.started_at.context("a start")?.0);
+    assert!((8..=18).contains(&took.as_secs()), "it took {took}");
     Ok(())
 }
 

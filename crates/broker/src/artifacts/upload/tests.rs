@@ -8,7 +8,7 @@ use super::*;
 async fn store_during(outage: Duration, answer: fn() -> Failure) -> (Duration, Result<Artifact, String>) {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("a"), "made").unwrap();
-    let workspace = Arc::new(Workspace::open(dir.path()).unwrap());
+    let workspace = Arc::new(Root::open(dir.path()).unwrap());
     let (start, tries) = (Instant::now(), Cell::new(0));
     let put = async |upload: Upload| {
         tries.set(tries.get() + 1);
@@ -60,7 +60,7 @@ async fn what_is_refused_for_good_is_not_tried_again() {
         let put = async |_| Err(answered(status));
         let dir = TempDir::new().unwrap();
         fs::write(dir.path().join("a"), "made").unwrap();
-        let workspace = Arc::new(Workspace::open(dir.path()).unwrap());
+        let workspace = Arc::new(Root::open(dir.path()).unwrap());
         assert_eq!(store(put, &workspace, "a", &mut Patience::default()).await.unwrap_err(), sentence);
     }
 }

@@ -2,22 +2,19 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
 use drover_api::{Session, log::EventId, state::Phase};
-use futures::{StreamExt, pin_mut};
-use kube::{
-    Api, ResourceExt,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, watch_object},
-    },
-};
+use futures::pin_mut;
+use kube::ResourceExt;
 use tokio::sync::oneshot;
 
-use super::progress;
 use crate::{
-    cluster::{self, Cluster, explain},
-    commands::{logs, spelled},
+    cluster::Cluster,
+    commands::{
+        logs,
+        progress::{self, Progress},
+        spelled,
+        watch::{Seen, Watch},
+    },
     gateway::{self, Gateway, client::SessionRef},
     output::{
         OutputArgs, Terminal,
@@ -47,8 +44,8 @@ pub(super) async fn attend(
 ) -> anyhow::Result<Ending> {
     let name = session.name_any();
     let (started, start) = oneshot::channel();
-    let watch = Watch { cluster, session, terminal, started: Some(started), told: String::new() }.until_end();
-    let layout = if output.is_json() { Layout::Aside } else { Layout::Apart };
+    let watch = until_end(cluster, session, terminal, started);
+    let layout = if output.format().is_some() { Layout::Aside } else { Layout::Apart };
     let log = async {
         match start.await {
             Ok(()) => show_log(cluster, &name, layout, terminal).await,
@@ -101,81 +98,39 @@ async fn show_log(cluster: &Cluster, name: &str, layout: Layout, terminal: &Term
     }
 }
 
-/// The state of one Session as it changes.
-struct Watch<'a> {
-    cluster: &'a Cluster,
-    session: &'a Session,
-    terminal: &'a Terminal,
-    /// Told once, when there may be a log.
-    started: Option<oneshot::Sender<()>>,
-    /// The last line of progress.
-    told: String,
-}
-
-impl Watch<'_> {
-    async fn until_end(mut self) -> anyhow::Result<Ending> {
-        let api: Api<Session> = Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace);
-        let name = self.session.name_any();
-        let changes = watch_object(api.clone(), &name).default_backoff();
-        pin_mut!(changes);
-        while let Some(change) = changes.next().await {
-            let ending = match change {
-                Ok(Some(session)) => self.see(session),
-                // An empty answer may come from a stale cache: only a read tells whether it is gone.
-                Ok(None) => match api.get_opt(&name).await {
-                    Ok(Some(session)) => self.see(session),
-                    Ok(None) => Some(Ending::Deleted),
-                    Err(error) => self.endure(&watcher::Error::WatchFailed(error))?,
-                },
-                Err(error) => self.endure(&error)?,
-            };
-            if let Some(ending) = ending {
-                return Ok(ending);
+/// Tells of the Session's changes until nothing more will happen. `started` is told once there may be a log.
+async fn until_end(
+    cluster: &Cluster,
+    session: &Session,
+    terminal: &Terminal,
+    started: oneshot::Sender<()>,
+) -> anyhow::Result<Ending> {
+    let name = spelled(cluster, &session.name_any());
+    let mut started = Some(started);
+    let mut watch = Watch::new(cluster, session);
+    let mut progress = Progress::new(terminal);
+    loop {
+        let session = match watch.next().await? {
+            Seen::Session(session) => session,
+            Seen::Deleted => return Ok(Ending::Deleted),
+            Seen::OutOfSight(why) => {
+                progress.tell(why);
+                continue;
             }
-        }
-        Err(anyhow!("the Session cannot be watched any more"))
-    }
-
-    /// Tells of a change; gives back the ending if it is one.
-    fn see(&mut self, session: Session) -> Option<Ending> {
-        if session.uid() != self.session.uid() {
-            return Some(Ending::Deleted);
-        }
+        };
         let status = session.status.clone().unwrap_or_default();
         if status.phase != Phase::Pending
-            && let Some(started) = self.started.take()
+            && let Some(started) = started.take()
         {
             // Nobody listens when the log was given up already.
             let _ = started.send(());
         }
         if status.phase.is_finished() {
-            return Some(Ending::Finished(Box::new(session)));
+            return Ok(Ending::Finished(session));
         }
-        self.tell(progress::line(&session, self.terminal.err_palette()));
-        progress::is_stalled(&status).then(|| Ending::Stalled(Box::new(session)))
-    }
-
-    /// Goes on after an error that may pass; what the API server refuses is final.
-    fn endure(&mut self, error: &watcher::Error) -> anyhow::Result<Option<Ending>> {
-        match error {
-            watcher::Error::InitialListFailed(error)
-            | watcher::Error::WatchStartFailed(error)
-            | watcher::Error::WatchFailed(error) => {
-                if cluster::is_forbidden(error) {
-                    return Err(anyhow!(explain(error)));
-                }
-                self.tell(format!("the Session is out of sight, trying again: {}", explain(error)));
-            }
-            // Bookkeeping of the watch, which begins anew by itself.
-            watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => {}
-        }
-        Ok(None)
-    }
-
-    fn tell(&mut self, line: String) {
-        if line != self.told {
-            self.terminal.note(&line);
-            self.told = line;
+        progress.stands(&session, &name);
+        if progress::is_stalled(&status) {
+            return Ok(Ending::Stalled(session));
         }
     }
 }

@@ -1,26 +1,20 @@
 //! The Session that the flags of `run` describe.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    str::FromStr,
-};
+use std::{collections::BTreeMap, str::FromStr};
 
-use anyhow::{Context, ensure};
 use drover_api::{
     Amount, Session, SessionSpec,
     names::label,
-    session::{EnvVar, PodOverrides, Resources},
+    session::{Claim, EnvVar, Idle, PodOverrides, Resources, Retry, Workspace},
 };
 
 use super::RunArgs;
+use crate::commands::text::Text;
 
 /// How the names begin that the API server makes up.
 pub(super) const NAME_PREFIX: &str = "run-";
-/// The longest prompt that the API takes, in characters.
-const MAX_PROMPT: usize = 32 * 1024;
+/// The prompt.
+pub(super) const PROMPT: Text = Text { what: "prompt", empty: "say what the agent is to do", longest: 32 * 1024 };
 
 /// `NAME=VALUE`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,35 +55,6 @@ fn pair(text: &str) -> Option<(String, String)> {
     (!key.is_empty()).then(|| (key.to_owned(), value.to_owned()))
 }
 
-/// The prompt itself, or the content of its file.
-pub(super) fn prompt(text: Option<&str>, file: Option<&Path>) -> anyhow::Result<String> {
-    let prompt = match (text, file) {
-        (Some(text), _) => text.to_owned(),
-        (None, Some(file)) if file.as_os_str() == "-" => {
-            read(io::stdin().lock()).context("the prompt cannot be read from standard input")?
-        }
-        (None, Some(file)) => File::open(file)
-            .and_then(read)
-            .with_context(|| format!("the prompt cannot be read from {}", file.display()))?,
-        (None, None) => String::new(),
-    };
-    ensure!(!prompt.trim().is_empty(), "the prompt is empty: say what the agent is to do");
-    let length = prompt.chars().count();
-    ensure!(
-        length <= MAX_PROMPT,
-        "the prompt is longer than {MAX_PROMPT} characters: put the material into a file that the agent fetches"
-    );
-    Ok(prompt)
-}
-
-/// Reads text, a little more than a prompt can have at most.
-fn read(source: impl Read) -> io::Result<String> {
-    let mut text = Vec::new();
-    // A character has at most four bytes. Reading on would let an endless file fill the memory.
-    source.take(4 * MAX_PROMPT as u64 + 4).read_to_end(&mut text)?;
-    String::from_utf8(text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text, or too long"))
-}
-
 /// The Session to create.
 pub(super) fn session(args: &RunArgs, namespace: &str, prompt: String) -> Session {
     let spec = SessionSpec {
@@ -97,6 +62,14 @@ pub(super) fn session(args: &RunArgs, namespace: &str, prompt: String) -> Sessio
         framework: args.framework.clone(),
         timeout: args.timeout,
         artifacts: args.artifacts.clone(),
+        messages: Vec::new(),
+        interactive: args.interactive,
+        idle: args.suspend_after.map(|after| Idle { suspend_after: Some(after), delete_after: None }),
+        suspend: None,
+        cancel: None,
+        retry: args.retry.map(|limit| Retry { limit, backoff: None }),
+        workspace: args.workspace_claim.as_deref().map(claim),
+        ttl_after_finished: args.ttl,
         pod: pod(args),
     };
     let mut session = Session::new("", spec);
@@ -108,6 +81,11 @@ pub(super) fn session(args: &RunArgs, namespace: &str, prompt: String) -> Sessio
         session.metadata.labels = Some(BTreeMap::from([(label::ORIGIN.to_owned(), "plugin".to_owned())]));
     }
     session
+}
+
+fn claim(size: &str) -> Workspace {
+    let claim = Claim { size: Amount::Text(size.to_owned()), storage_class_name: None };
+    Workspace { empty_dir: None, claim: Some(claim) }
 }
 
 fn pod(args: &RunArgs) -> Option<PodOverrides> {

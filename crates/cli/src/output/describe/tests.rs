@@ -2,7 +2,7 @@ use drover_api::Session;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Palette, session, sessions};
+use super::{Palette, sessions};
 
 fn now() -> Timestamp {
     "2026-03-01T12:10:00Z".parse().unwrap()
@@ -38,50 +38,6 @@ fn new() -> Session {
 }
 
 #[test]
-fn describes_all_that_is_known() {
-    let expected = format!(
-        "\
-Name:        tidy
-Namespace:   team
-Phase:       Failed
-Reason:      NonZeroExit
-Message:     The agent ended with exit code 3.
-Exit code:   3
-Framework:   shell
-Timeout:     1h30m
-Pod:         drover-run-tidy-1 on node n1
-Attempt:     1
-Created:     2026-03-01 12:00:00 UTC (10m ago)
-Started:     2026-03-01 12:00:04 UTC (9m56s ago)
-Finished:    2026-03-01 12:03:24 UTC (6m36s ago)
-Waited:      4s
-Ran:         3m20s
-Artifacts:
-  NAME        SIZE      SHA256
-  out/a.txt   2.0 KiB   {}
-Conditions:
-  TYPE       STATUS   REASON        SINCE   MESSAGE
-  Complete   True     NonZeroExit   6m36s   The agent ended with exit code 3.
-",
-        "ab".repeat(32)
-    );
-    assert_eq!(session(&failed(), now(), Palette::new(false)), expected);
-}
-
-#[test]
-fn describes_what_has_not_begun() {
-    let expected = "\
-Name:        fresh
-Namespace:   other
-Phase:       Pending
-Framework:   aider
-Created:     2026-03-01 12:09:58 UTC (2s ago)
-Waited:      2s
-";
-    assert_eq!(session(&new(), now(), Palette::new(false)), expected);
-}
-
-#[test]
 fn lists_sessions() {
     let list = [failed(), new()];
     let expected = "\
@@ -97,6 +53,7 @@ fresh   Pending                 aider                         2s
 
 #[test]
 fn colours_the_phase_on_a_terminal_only() {
-    assert!(session(&failed(), now(), Palette::new(true)).contains("\u{1b}[31mFailed\u{1b}[0m\n"));
-    assert!(!session(&failed(), now(), Palette::new(false)).contains('\u{1b}'));
+    let list = [failed()];
+    assert!(sessions(&list, false, now(), Palette::new(true)).contains("\u{1b}[31mFailed\u{1b}[0m"));
+    assert!(!sessions(&list, false, now(), Palette::new(false)).contains('\u{1b}'));
 }

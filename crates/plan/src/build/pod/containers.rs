@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{Recipe, volumes};
+use crate::build::claim::wanted;
 
 /// Puts the runner's binary where any agent image finds it.
 pub(super) fn install(recipe: Recipe<'_>) -> Container {
@@ -32,11 +33,16 @@ pub(super) fn install(recipe: Recipe<'_>) -> Container {
 pub(super) fn broker(recipe: Recipe<'_>) -> Container {
     let settings = recipe.settings;
     let artifacts = serde_json::to_string(&recipe.session.spec.artifacts).unwrap_or_default();
+    let kept_by = if wanted(recipe.session).is_some() { env::KEPT_BY_CLAIM } else { env::KEPT_BY_CHECKPOINT };
     let variables = [
         (env::GATEWAY_URL, settings.gateway_runner_url.clone()),
         (env::GATEWAY_CA, settings.gateway_ca.clone()),
         (env::ARTIFACTS, artifacts),
         (env::ATTEMPT, recipe.attempt.to_string()),
+        (env::PREVIOUS_INTERRUPTED, recipe.interrupted.to_string()),
+        (env::KEPT_BY, kept_by.to_owned()),
+        (env::MAX_CHECKPOINT_BYTES, settings.max_checkpoint_bytes.to_string()),
+        (env::REPORTING_PATIENCE, settings.reporting_patience.as_secs().to_string()),
     ];
     Container {
         name: container::BROKER.to_owned(),
@@ -47,20 +53,16 @@ pub(super) fn broker(recipe: Recipe<'_>) -> Container {
         restart_policy: Some("Always".to_owned()),
         resources: Some(own_resources()),
         security_context: Some(security_context()),
-        volume_mounts: Some(volumes::for_broker()),
+        volume_mounts: Some(volumes::for_broker(recipe.session)),
         ..Container::default()
     }
 }
 
 /// The container in which the agent runs.
-pub(super) fn agent(
-    recipe: Recipe<'_>,
-    timeout: drover_api::Duration,
-    overrides: Vec<EnvVar>,
-    resources: Option<&Resources>,
-) -> Container {
-    let mut command = words(&[BIN, "exec", "--timeout", &timeout.as_secs().to_string(), "--"]);
-    command.extend(recipe.framework.command.iter().map(|word| literal(word)));
+pub(super) fn agent(recipe: Recipe<'_>, overrides: Vec<EnvVar>, resources: Option<&Resources>) -> Container {
+    let invocation = serde_json::to_string(&recipe.framework.invocation()).unwrap_or_default();
+    let timeout = recipe.timeout.as_secs().to_string();
+    let command = words(&[BIN, "exec", "--timeout", &timeout, "--framework", &literal(&invocation)]);
     Container {
         name: container::AGENT.to_owned(),
         image: Some(recipe.framework.image.clone()),
@@ -69,7 +71,7 @@ pub(super) fn agent(
         env: Some(agent_environment(&recipe.framework.env, overrides)),
         resources: resources.map(Resources::to_core),
         security_context: Some(security_context()),
-        volume_mounts: Some(volumes::for_agent()),
+        volume_mounts: Some(volumes::for_agent(recipe.session)),
         working_dir: Some(WORKSPACE_DIR.to_owned()),
         ..Container::default()
     }

@@ -4,7 +4,7 @@ use super::*;
 
 fn pod(labels: serde_json::Value) -> Pod {
     let manifest = json!({
-        "metadata": { "name": "p", "namespace": "n", "uid": "u", "labels": labels, "annotations": { "drover.dev/generation": "1" } },
+        "metadata": { "name": "p", "namespace": "n", "uid": "u", "labels": labels, "annotations": { "drover.dev/plan": "1" } },
     });
     serde_json::from_value(manifest).unwrap()
 }

@@ -1,7 +1,7 @@
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::{MAX_PROMPT, RunArgs, prompt, session};
+use super::{PROMPT, RunArgs, session};
 
 #[derive(Parser)]
 struct Line {
@@ -11,7 +11,7 @@ struct Line {
 
 fn manifest(line: &[&str]) -> Value {
     let line = Line::try_parse_from(["run"].iter().chain(line)).unwrap_or_else(|error| panic!("{error}"));
-    let prompt = prompt(line.run.prompt.as_deref(), line.run.prompt_file.as_deref()).unwrap();
+    let prompt = PROMPT.read(line.run.prompt.as_deref(), line.run.prompt_file.as_deref()).unwrap();
     serde_json::to_value(session(&line.run, "team", prompt)).unwrap()
 }
 
@@ -67,22 +67,13 @@ fn flags_become_fields() {
 }
 
 #[test]
-fn a_prompt_can_come_from_a_file() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "echo a\necho b\n").unwrap();
-    assert_eq!(prompt(None, Some(file.path())).unwrap(), "echo a\necho b\n");
-}
-
-#[test]
-fn a_prompt_that_cannot_be_run_is_refused_here() {
-    let message = |text: &str| prompt(Some(text), None).unwrap_err().to_string();
-    assert_eq!(message(" \n"), "the prompt is empty: say what the agent is to do");
-    assert!(message(&"x".repeat(MAX_PROMPT + 1)).contains("longer than 32768 characters"));
-    assert!(prompt(Some(&"ü".repeat(MAX_PROMPT)), None).is_ok());
-
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "x".repeat(8 * MAX_PROMPT)).unwrap();
-    assert!(prompt(None, Some(file.path())).unwrap_err().to_string().contains("longer than"));
-    std::fs::write(file.path(), b"\xff").unwrap();
-    assert!(format!("{:#}", prompt(None, Some(file.path())).unwrap_err()).contains("not UTF-8"));
+fn a_conversation_has_its_fields() {
+    let line = ["-p", "x", "-i", "--suspend-after", "30m", "--workspace-claim", "10Gi", "--retry", "2", "--ttl", "24h"];
+    assert_eq!(
+        manifest(&line)["spec"],
+        json!({
+            "prompt": "x", "framework": "shell", "interactive": true, "idle": { "suspendAfter": "30m" },
+            "workspace": { "claim": { "size": "10Gi" } }, "retry": { "limit": 2 }, "ttlAfterFinished": "24h",
+        })
+    );
 }
