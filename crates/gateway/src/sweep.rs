@@ -1,5 +1,5 @@
 //! Sweeps the artifact store: removes the bytes of runs whose Session does not exist any more, or finished longer ago
-//! than its `ttlAfterFinished`.
+//! than its `ttlAfterFinished`; and of those that are finished the checkpoints, from which no attempt goes on any more.
 //!
 //! Nothing is remembered from one pass to the next, so neither a crash nor a time in which the gateway was down loses
 //! anything: what is there is compared with what should be. What is stored is listed before the Sessions are: a Session
@@ -62,6 +62,8 @@ pub(crate) struct Swept {
 enum Why {
     Gone,
     Expired,
+    /// Its checkpoints alone.
+    Finished,
 }
 
 /// Sweeps a store.
@@ -111,16 +113,17 @@ impl Sweeper {
         if unclaimed.is_empty() {
             return Ok(Swept::default());
         }
-        let mut expired = Vec::new();
+        let (mut expired, mut finished) = (Vec::new(), Vec::new());
         let sessions = Api::<Decoded<Session>>::all(self.client.clone());
         self.each(
             |params| list(sessions.clone(), params),
             |session| {
                 let Some(run) = run_of(&session).filter(|run| unclaimed.remove(run)) else { return };
-                if let Decoded::Readable(session) = &session
-                    && expired_after(session, now).is_some()
-                {
+                let Decoded::Readable(session) = &session else { return };
+                if expired_after(session, now).is_some() {
                     expired.push((session.metadata.name.clone().unwrap_or_default(), run));
+                } else if session.status.as_ref().is_some_and(|status| status.phase.is_finished()) {
+                    finished.push(run);
                 }
             },
         )
@@ -128,6 +131,10 @@ impl Sweeper {
         let mut swept = Swept::default();
         self.sweep_gone(unclaimed, &mut swept).await?;
         self.sweep_expired(expired, now, &mut swept).await?;
+        // One look is enough: a Session that is finished stays so.
+        for run in finished {
+            self.remove(&run, Why::Finished, &mut swept).await;
+        }
         Ok(swept)
     }
 
@@ -182,7 +189,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Removes all that a run has stored. That of others does not wait for one that fails.
+    /// Removes what a run has stored. That of others does not wait for one that fails.
     async fn remove(&self, run: &Run, why: Why, swept: &mut Swept) {
         if swept.runs >= self.runs {
             swept.more = true;
@@ -191,8 +198,14 @@ impl Sweeper {
         let (reason, because) = match why {
             Why::Gone => ("gone", "its Session does not exist any more"),
             Why::Expired => ("expired", "its Session's ttlAfterFinished is over"),
+            Why::Finished => ("finished", "its Session is finished and needs no checkpoint"),
         };
-        match self.store.remove_run(run).await {
+        let removed = match why {
+            Why::Gone | Why::Expired => self.store.remove_run(run).await,
+            Why::Finished => self.store.remove_checkpoints(run).await,
+        };
+        match removed {
+            Ok(0) if matches!(why, Why::Finished) => {}
             Ok(bytes) => {
                 tracing::info!(%run, bytes, because, "removed what a run had stored");
                 self.metrics.removed(reason, bytes);

@@ -94,7 +94,7 @@ impl Store {
     }
 }
 
-fn checkpoints_path(run: &Run) -> Path {
+pub(crate) fn checkpoints_path(run: &Run) -> Path {
     run.folder().join("checkpoints")
 }
 

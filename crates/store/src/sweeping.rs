@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 
-use crate::{Run, Store, StoreError};
+use crate::{Run, Store, StoreError, checkpoints::checkpoints_path};
 
 impl Store {
     /// The runs of which anything is stored, in no order.
@@ -28,13 +28,26 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn remove_run(&self, run: &Run) -> Result<u64, StoreError> {
+        let bytes = self.remove_beneath(&run.folder()).await?;
+        self.tails.forget(run);
+        Ok(bytes)
+    }
+
+    /// Removes the checkpoints of a run, which nobody goes on from any more, and returns how many bytes that were.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn remove_checkpoints(&self, run: &Run) -> Result<u64, StoreError> {
+        self.remove_beneath(&checkpoints_path(run)).await
+    }
+
+    async fn remove_beneath(&self, folder: &Path) -> Result<u64, StoreError> {
         let mut bytes = 0;
-        let mut objects = self.objects.list(Some(&run.folder()));
+        let mut objects = self.objects.list(Some(folder));
         while let Some(object) = objects.try_next().await? {
             self.remove(&object.location).await?;
             bytes += object.size;
         }
-        self.tails.forget(run);
         Ok(bytes)
     }
 

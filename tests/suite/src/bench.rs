@@ -149,11 +149,10 @@ impl<'a> Bench<'a> {
 
     /// Created → Pod, and the writes that it took.
     async fn latency(&mut self, operator: &OperatorProcess, load: &Load, p99: f64) -> Result<()> {
-        let before = operator.sample().await?;
+        let before = operator.at_rest().await?;
         let count = load.count / self.options.divide;
         let delays = load::run(&self.client, load, count, Sight::Pod).await.context(load.name)?;
-        tokio::time::sleep(SETTLE).await;
-        let after = operator.sample().await?;
+        let after = operator.at_rest().await?;
         let name = load.name;
         self.report.row(&format!("created → Pod, P50, {name}"), delays.percentile(50), "ms", Bar::AtMost(12.0));
         self.report.row(&format!("created → Pod, P99, {name}"), delays.percentile(99), "ms", Bar::AtMost(p99));
@@ -169,8 +168,7 @@ impl<'a> Bench<'a> {
 
     /// What an operator does that has nothing to do.
     async fn steady(&mut self, operator: &OperatorProcess, size: &str, mib: f64) -> Result<()> {
-        operator.quiet().await?;
-        let before = operator.sample().await?;
+        let before = operator.at_rest().await?;
         tokio::time::sleep(SETTLE).await;
         let after = operator.sample().await?;
         let writes = after.writes.since(&before.writes).total();
@@ -200,7 +198,7 @@ impl<'a> Bench<'a> {
         let operator = self.start(&[]).await?;
         let quiet = operator.quiet().await?;
         self.report.row(&format!("restart → quiet, {size}"), quiet.as_secs_f64(), "s", Bar::AtMost(seconds));
-        let writes = operator.sample().await?.writes.total();
+        let writes = operator.at_rest().await?.writes.total();
         self.report.row(&format!("writes at a restart, {size}"), writes, "", Bar::AtMost(0.0));
         Ok(operator)
     }

@@ -63,8 +63,6 @@ async fn accepted() -> Result<()> {
 
 #[tokio::test]
 async fn refused() -> Result<()> {
-    let client = api_server::client().await?;
-    let namespace = api_server::namespace(&client, "crds").await?;
     let duration = "must be a duration from 1s to 744h in hours, minutes and seconds, for instance 1h30m or 90s";
     let paths = "artifacts are paths beneath the working directory: write them without a leading / and without ..";
     let rows = [
@@ -99,6 +97,17 @@ async fn refused() -> Result<()> {
             "the values of env may have at most 32768 characters in all",
         ),
         (
+            json!({ "pod": { "resources": { "limits": { "memory": "much" } } } }),
+            "spec.pod.resources.limits.memory in body should match",
+        ),
+    ];
+    all_refused(&rows).await
+}
+
+#[tokio::test]
+async fn refused_in_a_conversation() -> Result<()> {
+    let rows = [
+        (
             json!({ "messages": [{ "id": "a", "text": "" }] }),
             "spec.messages[0].text in body should be at least 1 chars long",
         ),
@@ -128,11 +137,13 @@ async fn refused() -> Result<()> {
             "workspace is either emptyDir or claim: write exactly one of them",
         ),
         (json!({ "workspace": { "claim": { "size": "much" } } }), "spec.workspace.claim.size in body should match"),
-        (
-            json!({ "pod": { "resources": { "limits": { "memory": "much" } } } }),
-            "spec.pod.resources.limits.memory in body should match",
-        ),
     ];
+    all_refused(&rows).await
+}
+
+async fn all_refused(rows: &[(Value, &str)]) -> Result<()> {
+    let client = api_server::client().await?;
+    let namespace = api_server::namespace(&client, "crds").await?;
     for (row, message) in rows {
         let answer = sessions(&client, &namespace).create(&PostParams::default(), &session(&spec(row.clone()))).await;
         let text = answer.expect_err("refused").to_string();

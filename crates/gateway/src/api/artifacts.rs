@@ -37,7 +37,7 @@ pub(crate) struct Artifacts {
 }))]
 struct Artifact {
     /// The file's path beneath the working directory.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 150)]
     name: String,
     /// Its length in bytes.
     #[schema(minimum = 0)]
@@ -97,7 +97,7 @@ pub(super) struct ArtifactPath {
     tag = "artifacts",
     params(
         Target,
-        ("artifact" = String, Path, description = "The artifact's name, which may hold slashes", example = "out/report.txt", max_length = 200),
+        ("artifact" = String, Path, description = "The artifact's name, which may hold slashes", example = "out/report.txt", max_length = 150),
         ("If-None-Match" = Option<String>, Header, nullable = false, description = "An `ETag` that the caller has the bytes of already"),
     ),
     responses(

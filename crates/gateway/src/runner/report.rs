@@ -75,8 +75,10 @@ fn is_consumed_entry(entry: &str) -> bool {
 
 fn check_turn(turn: &Turn, last_attempt: u32) -> Result<(), String> {
     let Turn { message, attempt, started_at: _, finished_at: _, result, usage } = turn;
-    if message.is_empty() || message.len() > MAX_MESSAGE_ID {
-        return Err(format!("a turn names its message by an id of at most {MAX_MESSAGE_ID} bytes"));
+    if !is_message_id(message) {
+        return Err(format!(
+            "a turn names its message by an id of at most {MAX_MESSAGE_ID} bytes, lower-case letters, digits and -"
+        ));
     }
     if !(1..=last_attempt).contains(attempt) {
         return Err(format!("a turn was in an attempt from 1 to {last_attempt}, the one of this pod"));
@@ -89,6 +91,14 @@ fn check_turn(turn: &Turn, last_attempt: u32) -> Result<(), String> {
         return Err("a number of tokens is not negative".to_owned());
     }
     Ok(())
+}
+
+fn is_message_id(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=MAX_MESSAGE_ID).contains(&text.len())
+        && text.bytes().all(plain)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 /// How many bytes a text has in JSON, without the quotation marks.

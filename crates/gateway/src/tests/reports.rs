@@ -145,11 +145,11 @@ async fn a_report_outside_its_bounds_is_refused() {
 async fn a_report_may_be_as_large_as_its_bounds() {
     let fixture = Fixture::new();
     let largest = json!({
-        "message": "x".repeat(63), "result": "\"".repeat(128),
+        "message": "x".repeat(63), "result": "\"".repeat(64),
         "usage": {"inputTokens": 1, "outputTokens": 2, "cacheReadTokens": 3, "cacheWriteTokens": 4},
     });
     let report = json!({
-        "sequence": 1, "consumed": vec![consumed_entry("a"); 256], "turns": vec![turn(&largest); 20], "waiting": waiting(&"\n".repeat(512)),
+        "sequence": 1, "consumed": vec![consumed_entry("a"); 256], "turns": vec![turn(&largest); 20], "waiting": waiting(&"\n".repeat(256)),
         "notKept": "x".repeat(256), "problems": vec!["x".repeat(256); 8],
     });
     assert_eq!(fixture.report(report.clone()).await.status, StatusCode::NO_CONTENT);

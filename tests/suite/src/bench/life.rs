@@ -18,13 +18,11 @@ const ONCE_A_NAMESPACE: &str = "\"ServiceAccount\"";
 impl Bench<'_> {
     pub(super) async fn life(&mut self) -> Result<()> {
         let operator = self.start(&[]).await?;
-        operator.quiet().await?;
         let _kubelet = Kubelet::start(&self.client, &LIFE.namespace(0), vec![Script::default()]);
         let count = LIFE.count / self.options.divide;
-        let before = operator.sample().await?;
+        let before = operator.at_rest().await?;
         let delays = load::run(&self.client, &LIFE, count, Sight::Success).await.context(LIFE.name)?;
-        operator.quiet().await?;
-        let after = operator.sample().await?;
+        let after = operator.at_rest().await?;
         self.report.row("created → Succeeded recorded, P50, 300 at 20/s", delays.percentile(50), "ms", Bar::None);
         self.report.row("created → Succeeded recorded, P99, 300 at 20/s", delays.percentile(99), "ms", Bar::None);
         self.report.longest(LIFE.name, &delays, &mut std::io::stderr())?;
@@ -37,8 +35,7 @@ impl Bench<'_> {
         // The successor keeps no pod: whatever it writes is for the reclaim.
         let operator = self.start(&["--pod-retention=1s"]).await?;
         load::reclaimed(&self.client).await?;
-        operator.quiet().await?;
-        let each = self.writes("at reclaim", &operator.sample().await?.writes, count);
+        let each = self.writes("at reclaim", &operator.at_rest().await?.writes, count);
         self.report.row("writes a Session at reclaim", each, "", Bar::AtMost(2.0));
         operator.stop().await
     }

@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For how long nothing may happen before it is called quiet.
 const QUIET: Duration = Duration::from_millis(1500);
+/// The operator's metrics tell of its writes every 5 s: after this time they tell of all.
+const WRITES_TOLD: Duration = Duration::from_secs(6);
 
 /// A running operator.
 pub(super) struct OperatorProcess {
@@ -157,6 +159,13 @@ impl OperatorProcess {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(last.0 - self.started)
+    }
+
+    /// What the metrics say once it came to rest, with all its writes.
+    pub(super) async fn at_rest(&self) -> Result<Sample> {
+        self.quiet().await?;
+        tokio::time::sleep(WRITES_TOLD).await;
+        self.sample().await
     }
 
     /// Asks it to stop, and waits.
