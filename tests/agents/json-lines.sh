@@ -83,7 +83,10 @@ while IFS= read -r line || [ -n "$line" ]; do
             content=$(cat "$rest") || exit 4
             say "$content"
             ;;
-        env) say "$(printenv "$rest" || echo 'not set')" ;;
+        env)
+            value=$(env | sed -n "s/^$rest=//p")
+            say "${value:-not set}"
+            ;;
         plain) printf '%s\n' "$rest" ;;
         sleep) sleep "$rest" ;;
         exit) exit "$rest" ;;

@@ -18,6 +18,10 @@ pub const MAX_CONSUMED: usize = 256;
 pub const MAX_RESULT: usize = 128;
 /// The longest question, in bytes; also when its characters are escaped in JSON.
 pub const MAX_QUESTION: usize = 512;
+/// How many problems a report names at most.
+pub const MAX_PROBLEMS: usize = 8;
+/// The longest problem, and the longest text of what was not kept, in bytes.
+pub const MAX_PROBLEM: usize = 256;
 
 /// A broker's report. Each replaces the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ mod unpack;
 use std::{io, path::Path, sync::atomic::Ordering, time::Duration};
 
 use drover_api::log::Kind;
-use reqwest::{Body, Response};
+use reqwest::{Body, Response, StatusCode};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
@@ -52,6 +52,8 @@ pub(crate) async fn keep(broker: &Broker, gateway: &Gateway, config: &Config) {
         tracing::warn!(error = %trouble, "the checkpoint was not stored");
         let wait = match &trouble {
             Trouble::Pack(_) => None,
+            // Each try would take the room again from others. The next turn's end tries anew.
+            Trouble::Gateway(failure) if failure.status() == Some(StatusCode::INSUFFICIENT_STORAGE) => None,
             Trouble::Gateway(failure) => failure.retry_in(&mut backoff),
         };
         let now = Instant::now();

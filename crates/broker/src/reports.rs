@@ -4,7 +4,7 @@
 //! oldest first; whole turns, the oldest first, which reports before have told; artifacts, the last names first.
 
 use drover_api::{
-    report::{MAX_BYTES, MAX_CONSUMED, Report},
+    report::{MAX_BYTES, MAX_CONSUMED, MAX_PROBLEM, MAX_PROBLEMS, Report},
     session::consumed_entry,
 };
 use reqwest::StatusCode;
@@ -17,11 +17,6 @@ use crate::{
     state::State,
     text::{count, cut, one_line},
 };
-
-/// The most problems in a report.
-const MAX_PROBLEMS: usize = 8;
-/// The longest problem, and the longest text of what was not kept, in bytes.
-pub(crate) const MAX_PROBLEM: usize = 256;
 
 /// The reports of one pod.
 #[derive(Debug)]

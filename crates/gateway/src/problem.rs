@@ -142,14 +142,14 @@ impl From<StoreError> for Problem {
             StoreError::Cut(source) => source
                 .downcast_ref::<crate::body::BodyError>()
                 .map_or_else(|| Self::malformed("the request's body broke off"), Self::from),
-            StoreError::Directory(..) | StoreError::Objects(_) if error.is_full() => {
+            StoreError::Full | StoreError::Directory(..) | StoreError::Objects(_) if error.is_full() => {
                 tracing::error!(error = chain(&error), "the artifact store is full");
                 Self::new(
                     StatusCode::INSUFFICIENT_STORAGE,
                     "the artifact store is full: an administrator can enlarge it",
                 )
             }
-            StoreError::Directory(..) | StoreError::Objects(_) | StoreError::Damaged(_) => {
+            StoreError::Full | StoreError::Directory(..) | StoreError::Objects(_) | StoreError::Damaged(_) => {
                 tracing::error!(error = chain(&error), "the artifact store failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the artifact store failed: the gateway's log says why")
             }

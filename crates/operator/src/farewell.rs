@@ -8,24 +8,12 @@ use kube::Resource;
 
 use crate::run::Context;
 
-/// Tells that the agent is stopped, and later how it ended.
+/// Tells how the agent ended, once: the pod is let go next.
 pub(crate) fn tell(context: &Context, pod: &RunnerPod) {
-    let now = context.clock.now();
-    if !pod.deleting && pod.may_run() {
-        tracing::info!(pod = &*pod.name, namespace = &*pod.namespace, "the Session was deleted; its agent is stopped");
-        let note = format!("The Session was deleted: the agent in the pod {} is stopped.", pod.name);
-        context.events.deletion(session_of(pod), "Deleted", note);
-    } else if let Some(end) = ending(pod, now).filter(|_| pod.held.is_some() && pod.deleting) {
-        let (pod_name, namespace, reason) = (&*pod.name, &*pod.namespace, end.reason.to_string());
-        tracing::info!(
-            pod = pod_name,
-            namespace,
-            reason,
-            exit_code = end.exit_code,
-            "the agent of a deleted Session ended"
-        );
-        context.events.deletion(session_of(pod), &reason, format!("After the Session was deleted: {}", end.message));
-    }
+    let Some(end) = ending(pod, context.clock.now()).filter(|_| pod.held.is_some() && pod.deleting) else { return };
+    let (name, namespace, reason) = (&*pod.name, &*pod.namespace, end.reason.to_string());
+    tracing::info!(pod = name, namespace, reason, exit_code = end.exit_code, "the agent of a deleted Session ended");
+    context.events.deletion(session_of(pod), &reason, format!("After the Session was deleted: {}", end.message));
 }
 
 /// The Session that is gone, as far as its pod knows it.

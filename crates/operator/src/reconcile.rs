@@ -45,6 +45,10 @@ pub(crate) async fn reconcile(context: &Context, key: &Key) -> Result<Option<Tim
         execute(context, key, None, &steps).await?;
         return Ok(None);
     };
+    if session.metadata.deletion_timestamp.is_some() {
+        // It waits for its pods, as one that is deleted in the foreground does, and then is gone at once.
+        observation.pods.iter().for_each(|pod| farewell::tell(context, pod));
+    }
     let now = context.clock.now();
     let plan = session::plan(&observation.of(session), &context.settings, now);
     tracing::debug!(%key, steps = plan.steps.len(), waiting = ?plan.waiting, wake = ?plan.wake, "planned");

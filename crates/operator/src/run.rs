@@ -1,6 +1,7 @@
 //! From the lease to the last write.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -74,6 +75,8 @@ const LEASE_NAME: &str = "drover-operator";
 pub(crate) const RECONCILE_LIMIT: Duration = Duration::from_secs(30);
 /// How often sizes are measured and certificates looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// When to try again to look through the finished Sessions.
+const SWEEP_RETRY: Duration = Duration::from_secs(5);
 /// When to try again to make what the gateway needs.
 const TRUST_RETRY: Duration = Duration::from_secs(1);
 
@@ -175,16 +178,27 @@ impl Operator {
         self.readiness.ready();
         tracing::info!(sessions = context.sessions.len(), pods = context.pods.len(), "watching");
         let mut workers = workers::start(&context);
-        if let Err(error) = sources::sweep(&context, &self.options).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "finished Sessions could not be looked through");
-        }
         let ended = tokio::select! {
+            never = self.sweep(&context) => match never {},
             () = self.keep_house(&context, trust) => Err(Error::AuthorityReplaced),
             _ = workers.join_next() => Err(Error::WorkerEnded),
             () = stop.cancelled() => Ok(()),
         };
         workers::drain(&context, workers).await;
         ended
+    }
+
+    /// Looks through the finished Sessions, once, however often it has to be tried: nothing else tells that the time of
+    /// one is over which ended under another operator.
+    async fn sweep(&self, context: &Context) -> Infallible {
+        while let Err(error) = sources::sweep(context, &self.options).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "finished Sessions could not be looked through; it is tried again"
+            );
+            tokio::time::sleep(SWEEP_RETRY).await;
+        }
+        std::future::pending().await
     }
 
     /// The gateway's authority, once it is there. Without it no pod could be made that trusts the gateway.

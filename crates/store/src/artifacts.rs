@@ -108,7 +108,7 @@ impl Store {
         let _turn = self.turns.wait(run).await?;
         let room = self.room(run, name, bounds).await?;
         let header = Header { name: name.to_string(), sha256: announced.to_string() };
-        let mut upload = Upload::begin(&*self.objects, &artifact_path(run, name)).await?;
+        let mut upload = Upload::begin(self, &artifact_path(run, name)).await?;
         upload.put(header.to_line());
         let received = receive(&mut upload, announced, room, bytes).await;
         let size = upload.end(received).await?;

@@ -48,7 +48,7 @@ impl Store {
     {
         let _turn = self.turns.wait(run).await?;
         let mut size = 0u64;
-        let mut upload = Upload::begin(&*self.objects, &checkpoint_path(run, attempt)).await?;
+        let mut upload = Upload::begin(self, &checkpoint_path(run, attempt)).await?;
         let poured = upload.pour(bytes, |piece| {
             size += piece.len() as u64;
             if size > max_bytes { Err(StoreError::CheckpointTooLarge(max_bytes)) } else { Ok(()) }

@@ -15,6 +15,7 @@ mod artifacts;
 mod checkpoints;
 mod chunk;
 mod directory;
+mod disk;
 mod logs;
 mod name;
 mod run;
@@ -42,6 +43,8 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     tails: Arc<tails::Tails>,
     turns: Arc<turns::Turns>,
+    /// Where objects are kept, if it is known how much room there is.
+    disk: Option<Arc<disk::Disk>>,
 }
 
 /// How much [`Store::probe`] writes, in bytes: more than one block, so that a disk without room is found out.
@@ -85,6 +88,9 @@ pub enum StoreError {
     /// There are more bytes of a checkpoint than allowed.
     #[error("the checkpoint is larger than the {0} bytes that are allowed")]
     CheckpointTooLarge(u64),
+    /// What room there is is left to logs.
+    #[error("the artifact store has no room left but for logs")]
+    Full,
     /// So many artifacts and checkpoints are being stored that this one did not get its turn.
     #[error("too many artifacts and checkpoints are being stored at once")]
     Busy,
@@ -97,6 +103,9 @@ impl StoreError {
     /// Whether there is no room left where objects are kept.
     #[must_use]
     pub fn is_full(&self) -> bool {
+        if matches!(self, Self::Full) {
+            return true;
+        }
         let first: &(dyn Error + 'static) = self;
         std::iter::successors(Some(first), |error| (*error).source())
             .filter_map(|error| error.downcast_ref::<io::Error>())
@@ -106,7 +115,7 @@ impl StoreError {
 
 impl Store {
     /// A store in a folder, which is made if it does not exist. Writes are on the disk when they return. Folders go with
-    /// the last object in them.
+    /// the last object in them. Artifacts and checkpoints leave some room on the disk to logs.
     ///
     /// # Errors
     /// When the folder cannot be made or opened.
@@ -114,13 +123,14 @@ impl Store {
         let failed = |source| StoreError::Directory(path.display().to_string(), source);
         std::fs::create_dir_all(path).map_err(|error| failed(error.into()))?;
         let objects = LocalFileSystem::new_with_prefix(path).map_err(|error| failed(error.into()))?;
-        Ok(Self::new(Arc::new(objects.with_fsync(true).with_automatic_cleanup(true))))
+        let store = Self::new(Arc::new(objects.with_fsync(true).with_automatic_cleanup(true)));
+        Ok(Self { disk: Some(Arc::new(disk::Disk::of(path))), ..store })
     }
 
     /// A store over any object store.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, tails: Arc::default(), turns: Arc::default() }
+        Self { objects, tails: Arc::default(), turns: Arc::default(), disk: None }
     }
 
     /// Finds out whether objects can be written and removed, and whether there is room for some.

@@ -193,6 +193,13 @@ fn in_phase(phase: &str, accepted: &str) -> Value {
     json!({ "phase": phase, "conditions": [condition("Accepted", accepted)] })
 }
 
+/// The status of a Session whose framework was taken away between two of its attempts.
+fn ran_before() -> Value {
+    let mut status = in_phase("Pending", "False");
+    status["attempt"] = json!(1);
+    status
+}
+
 const FIXED: &str = "of a Session's spec only messages, interactive, idle, suspend, cancel and ttlAfterFinished can be changed once it was accepted: create a Session with another name to run something else";
 const ENDED: &str =
     "the Session has ended and its spec cannot be changed: create a Session with another name to run something else";
@@ -204,6 +211,7 @@ async fn what_was_asked_is_fixed_from_the_start() -> Result<()> {
         (None, json!({}), json!({ "prompt": "false" }), FIXED),
         (Some(in_phase("Running", "True")), json!({}), json!({ "prompt": "false" }), FIXED),
         (Some(in_phase("Suspended", "True")), json!({}), json!({ "framework": "other" }), FIXED),
+        (Some(ran_before()), json!({}), json!({ "framework": "other" }), FIXED),
         (Some(in_phase("Running", "True")), json!({}), json!({ "timeout": "1h" }), FIXED),
         (Some(in_phase("Running", "True")), json!({ "timeout": "1h" }), json!({ "timeout": null }), FIXED),
         (Some(in_phase("Running", "True")), json!({}), json!({ "retry": { "limit": 1 } }), FIXED),

@@ -1,6 +1,8 @@
 //! What a checkpoint does not hold.
 
-use crate::{reports::MAX_PROBLEM, text::count};
+use drover_api::report::MAX_PROBLEM;
+
+use crate::text::count;
 
 /// How many paths are named of each kind.
 const NAMED: usize = 3;

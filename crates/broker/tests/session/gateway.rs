@@ -61,6 +61,10 @@ pub struct Held {
     pub stopped: usize,
     /// Answers that are to be 503, those to the heartbeat apart.
     pub away: usize,
+    /// There is no room for checkpoints.
+    pub full: bool,
+    /// Checkpoints that found no room.
+    pub refused: usize,
     pub heartbeat: Option<Heartbeat>,
     /// How many heartbeats were answered.
     pub beats: usize,
@@ -87,6 +91,8 @@ impl Gateway {
             stop_at: None,
             stopped: 0,
             away: 0,
+            full: false,
+            refused: 0,
             heartbeat: Some(Heartbeat { stop: false }),
             beats: 0,
         }));
@@ -229,6 +235,10 @@ async fn artifact(Path(name): Path<String>, body: Bytes) -> (StatusCode, Json<Ar
 
 /// Whole or not at all.
 async fn put_checkpoint(State(held): Shared, body: Body) -> StatusCode {
+    if held.borrow().full {
+        held.send_modify(|held| held.refused += 1);
+        return StatusCode::INSUFFICIENT_STORAGE;
+    }
     let mut body = body.into_data_stream();
     let mut all = Vec::new();
     while let Some(bytes) = body.next().await {

@@ -127,6 +127,21 @@ async fn on_a_claim_all_is_simply_there() {
 }
 
 #[tokio::test]
+async fn a_full_store_is_asked_once_a_turn() {
+    let gateway = Gateway::with(&["prompt", "a", "b"], false).await;
+    gateway.change(|held| held.full = true);
+    let pod = Pod::new();
+    let broker = pod.broker(&gateway).await;
+    for (tries, id) in [(1, "prompt"), (2, "a")] {
+        assert_eq!(broker.next_id().await, id);
+        broker.end(id).await;
+        let held = gateway.held.borrow();
+        let said = "nothing since the last checkpoint: the gateway answered 507 Insufficient Storage";
+        assert_eq!((held.refused, held.reports[tries - 1].not_kept.as_deref()), (tries, Some(said)));
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_left_out_and_named() {
     let gateway = Gateway::with(&["prompt", "a"], false).await;
     let pod = Pod { kept_by: KeptBy::Checkpoint { most: 64 * 1024 }, ..Pod::new() };

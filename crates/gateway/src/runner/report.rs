@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{body::Body, extract::State, http::StatusCode};
 use drover_api::{
     names::annotation,
-    report::{MAX_ARTIFACTS, MAX_BYTES, MAX_CONSUMED, MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report, Turn, Usage},
+    report::{
+        MAX_ARTIFACTS, MAX_BYTES, MAX_CONSUMED, MAX_PROBLEM, MAX_PROBLEMS, MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report,
+        Turn, Usage,
+    },
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
@@ -15,9 +18,6 @@ use crate::{app::Gateway, auth::pod::RunnerPod, body, problem::Problem};
 
 /// How often a report is written anew when the pod changed meanwhile.
 const TRIES: usize = 5;
-const MAX_PROBLEMS: usize = 8;
-const MAX_PROBLEM: usize = 256;
-const MAX_NOT_KEPT: usize = 256;
 const MAX_MESSAGE_ID: usize = 63;
 /// The length of what `consumed_entry` makes of an id.
 const CONSUMED_ENTRY: usize = 8;
@@ -53,8 +53,8 @@ fn check(report: &Report, attempt: u32) -> Result<(), String> {
     if problems.len() > MAX_PROBLEMS || problems.iter().any(|problem| problem.len() > MAX_PROBLEM) {
         return Err(format!("a report names at most {MAX_PROBLEMS} problems of at most {MAX_PROBLEM} bytes"));
     }
-    if not_kept.as_ref().is_some_and(|text| text.len() > MAX_NOT_KEPT) {
-        return Err(format!("a report says in at most {MAX_NOT_KEPT} bytes what was not kept"));
+    if not_kept.as_ref().is_some_and(|text| text.len() > MAX_PROBLEM) {
+        return Err(format!("a report says in at most {MAX_PROBLEM} bytes what was not kept"));
     }
     let question = waiting.as_ref().and_then(|waiting| waiting.question.as_deref());
     if question.is_some_and(|text| written_length(text) > MAX_QUESTION) {

@@ -4,7 +4,8 @@ use std::{
 };
 
 use axum::{body::Bytes, http::StatusCode};
-use drover_store::{LogChunk, Run, Store};
+use drover_api::log::EventId;
+use drover_store::{LogChunk, Look, Run, Store};
 use futures::{FutureExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
@@ -251,7 +252,9 @@ async fn a_run_that_cannot_be_removed_does_not_hold_up_others() {
     assert_eq!(fixture.stored().await, ["uid-b"]);
     std::fs::remove_file(&held).unwrap();
     fixture.sweep().await;
-    assert_eq!(fixture.stored().await, [""; 0]);
+    let run = Run::new("team", "uid-b").unwrap();
+    let left = fixture.store.events_after(&run, EventId::START, 1, Look::Thorough).await.unwrap();
+    assert_eq!(left.events, []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,6 +49,15 @@ pub fn presumed_dead_at(pod: &RunnerPod) -> Option<Timestamp> {
     pod.deletion_asked.map(|asked| after(asked, PRESUMED_DEAD))
 }
 
+/// Whether the agent's container says that the broker ended it for want of an answer, and the broker's has yet to
+/// confirm that by its own end: the agent could have written it.
+#[must_use]
+pub fn unconfirmed(pod: &RunnerPod) -> bool {
+    let Agent::Ended { message, .. } = &pod.agent else { return false };
+    let said = serde_json::from_str::<Termination>(message);
+    !pod.broker_ended && pod.broker_said.is_none() && said.is_ok_and(|said| said.reason == Reason::ReportingLost)
+}
+
 fn presumed_dead(pod: &RunnerPod, now: Timestamp) -> bool {
     presumed_dead_at(pod).is_some_and(|at| at <= now)
 }

@@ -28,7 +28,7 @@ pub struct RunnerPod {
     pub session_uid: Arc<str>,
     /// Which attempt it is, from its label.
     pub attempt: u32,
-    /// The hash of the part of the Session's spec that it was made from.
+    /// The hash of the part of the Session's spec that it was made from; empty when an older Drover made it.
     pub plan: Arc<str>,
     /// When it was created.
     pub created: Option<Timestamp>,
@@ -102,7 +102,7 @@ impl RunnerPod {
             session: label(meta, label::SESSION)?.into(),
             session_uid: label(meta, label::SESSION_UID)?.into(),
             attempt: label(meta, label::ATTEMPT)?.parse().ok()?,
-            plan: annotation(meta, annotation::PLAN)?.into(),
+            plan: annotation(meta, annotation::PLAN).unwrap_or_default().into(),
             created: meta.creation_timestamp.as_ref().map(|t| t.0),
             deleting: meta.deletion_timestamp.is_some(),
             deletion_asked: deletion_asked(meta),

@@ -9,7 +9,11 @@ use super::{
 };
 use crate::{
     build::pod::plan_hash,
-    run::{Agent, Ending, RunnerPod, ending, ending::presumed_dead_at, orphan::orphan},
+    run::{
+        Agent, Ending, RunnerPod, ending,
+        ending::{presumed_dead_at, unconfirmed},
+        orphan::orphan,
+    },
     settings::REPORT_PATIENCE,
     time::after,
 };
@@ -57,7 +61,7 @@ fn starting(at: Moment<'_>, current: SessionStatus, pod: &RunnerPod) -> Plan {
 
 /// An attempt that is over. Its end is recorded when the broker has said its last word, or nobody is left to say it.
 fn ended(at: Moment<'_>, current: SessionStatus, pod: &RunnerPod, end: &Ending) -> Plan {
-    let said = pod.report.as_ref().is_some_and(|report| report.last);
+    let said = pod.report.as_ref().is_some_and(|report| report.last) && !unconfirmed(pod);
     let patience = after(end.finished_at.unwrap_or(at.now), REPORT_PATIENCE);
     let silent = pod.broker_ended || pod.stopped() || presumed_dead_at(pod).is_some_and(|dead| dead <= at.now);
     if !said && !silent && at.now < patience {

@@ -32,7 +32,8 @@ pub(super) fn without_pod(observed: &Observed<'_>, at: Moment<'_>, current: Sess
     if at.session.spec.suspend.is_some() {
         return Plan::wait(status::suspended(at, current, Reason::Suspending), Waiting::Resumption, None);
     }
-    if is_idle(&current) && !has_pending(at.session, &current) {
+    // One that is not to wait any more is given to an agent, which finds nothing to do and ends.
+    if is_idle(&current) && at.session.spec.interactive && !has_pending(at.session, &current) {
         return idle(at, current);
     }
     if let Some(due) = next_attempt(observed, at, &current).filter(|due| *due > at.now) {
@@ -85,7 +86,7 @@ fn create(observed: &Observed<'_>, at: Moment<'_>, current: SessionStatus, frame
     let Some(left) = u64::try_from(left).ok().and_then(drover_api::Duration::from_secs) else {
         return Plan::steps(status::finished(at, current, Phase::Failed, &no_time_left(timeout)), Vec::new());
     };
-    let attempt = current.attempt.unwrap_or(0) + 1;
+    let attempt = current.attempt.unwrap_or(0).saturating_add(1);
     let recipe = Recipe {
         session: at.session,
         framework,

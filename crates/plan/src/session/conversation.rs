@@ -2,7 +2,8 @@
 
 use drover_api::{
     Session, SessionStatus,
-    report::{MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report, Turn},
+    report::{MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report, Turn, Usage},
+    runner::PROMPT_ID,
     session::{Question, SessionMessage, consumed_entry},
 };
 use jiff::Timestamp;
@@ -27,15 +28,20 @@ pub(super) fn idle_since(session: &Session, status: &SessionStatus) -> Option<Ti
     status.waiting_since.as_ref().map(|since| since.0).filter(|_| !has_pending(session, status))
 }
 
-/// Takes what a report says of the conversation into the status.
-pub(super) fn fold(status: &mut SessionStatus, report: &Report) {
-    report.turns.iter().for_each(|turn| add_turn(status, turn));
-    for entry in &report.consumed {
-        remember(status, entry);
+/// Takes what a report says of the conversation into the status. What status cannot hold is left out: the gateway takes
+/// no such report, but one of another version may, and the API server would refuse every status from then on.
+pub(super) fn fold(session: &Session, status: &mut SessionStatus, report: &Report) {
+    report.turns.iter().filter(|turn| fits(turn)).for_each(|turn| add_turn(session, status, turn));
+    for entry in report.consumed.iter().filter(|entry| is_entry(entry)) {
+        remember(session, status, entry);
+    }
+    if report.last && report.waiting.is_none() {
+        // The last word is about the pod's end. Whether the agent waited until then was said before.
+        return;
     }
     status.waiting_since = report.waiting.as_ref().map(|waiting| waiting.since.clone());
     let asked = report.waiting.as_ref().and_then(|waiting| Some((waiting.question.as_deref()?, &waiting.since)));
-    status.question = asked.zip(report.turns.last()).map(|((text, since), turn)| Question {
+    status.question = asked.zip(report.turns.last().filter(|turn| fits(turn))).map(|((text, since), turn)| Question {
         text: bounded(text, MAX_QUESTION),
         message: turn.message.clone(),
         asked_at: Time(since.0),
@@ -43,16 +49,48 @@ pub(super) fn fold(status: &mut SessionStatus, report: &Report) {
 }
 
 /// Remembers that a message was dealt with; says whether that is news.
-fn remember(status: &mut SessionStatus, entry: &str) -> bool {
-    let news = !status.consumed.iter().any(|known| known == entry);
-    if news {
-        push_within(&mut status.consumed, entry.to_owned(), MAX_CONSUMED);
+fn remember(session: &Session, status: &mut SessionStatus, entry: &str) -> bool {
+    if status.consumed.iter().any(|known| known == entry) {
+        return false;
     }
-    news
+    if status.consumed.len() >= MAX_CONSUMED {
+        forget_one(session, &mut status.consumed);
+    }
+    push_within(&mut status.consumed, entry.to_owned(), MAX_CONSUMED);
+    true
 }
 
-fn add_turn(status: &mut SessionStatus, turn: &Turn) {
-    if !remember(status, &consumed_entry(&turn.message)) {
+/// Forgets the oldest message that the Session does not say any more. One that it says would be delivered again.
+fn forget_one(session: &Session, consumed: &mut Vec<String>) {
+    let messages = session.spec.messages.iter().map(|message| message.id.as_str());
+    let said: Vec<_> = messages.chain([PROMPT_ID]).map(consumed_entry).collect();
+    if let Some(oldest) = consumed.iter().position(|entry| !said.contains(entry)) {
+        consumed.remove(oldest);
+    }
+}
+
+/// Whether status can hold a turn.
+fn fits(turn: &Turn) -> bool {
+    let Turn { message, attempt, started_at: _, finished_at: _, result: _, usage } = turn;
+    let Usage { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens } = usage.unwrap_or_default();
+    let tokens = [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens];
+    is_id(message) && i32::try_from(*attempt).is_ok() && tokens.iter().all(|tokens| *tokens >= 0)
+}
+
+/// Whether a text may be the id of a message.
+fn is_id(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let inner = text.bytes().all(|b| plain(b) || b == b'-');
+    inner && text.len() <= 63 && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Whether a text may be what [`consumed_entry`] makes of an id.
+fn is_entry(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+fn add_turn(session: &Session, status: &mut SessionStatus, turn: &Turn) {
+    if !remember(session, status, &consumed_entry(&turn.message)) {
         return;
     }
     let turn = Turn { result: bounded(&turn.result, MAX_RESULT), ..turn.clone() };

@@ -41,6 +41,7 @@ pub fn plan(observed: &Observed<'_>, settings: &Settings, now: Timestamp) -> Pla
         None => without_pod(observed, at, current),
     };
     plan.steps.splice(0..0, first);
+    plan.status = status::of_this_generation(at, plan.status);
     plan
 }
 

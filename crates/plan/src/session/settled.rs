@@ -1,5 +1,7 @@
 //! What an attempt leaves behind in the status, and what comes after it.
 
+use std::time::Duration;
+
 use drover_api::{
     SessionStatus,
     state::{Phase, Reason},
@@ -18,6 +20,8 @@ use crate::{
     time::after,
 };
 
+const MESSAGES_CAME: &str = "Messages came while the agent ended: another attempt deals with them.";
+
 /// An attempt that is over.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
@@ -28,8 +32,13 @@ pub(super) struct Attempt<'a> {
 
 /// The status with what the pod's broker reported.
 pub(super) fn reported(at: Moment<'_>, mut status: SessionStatus, pod: &RunnerPod) -> SessionStatus {
+    if status.pod.is_none() {
+        // What an agent before waited for, this one may have been given.
+        status.waiting_since = None;
+        status.question = None;
+    }
     if let Some(report) = &pod.report {
-        conversation::fold(&mut status, report);
+        conversation::fold(at.session, &mut status, report);
         status::workspace_kept(at, &mut status, report);
     }
     status
@@ -44,11 +53,21 @@ pub(super) fn keeping_place(status: SessionStatus, current: &SessionStatus) -> S
 pub(super) fn settle(at: Moment<'_>, current: SessionStatus, attempt: Attempt<'_>) -> Plan {
     let stopped_for = stop::recorded(&current);
     let status = account(at, current, attempt);
+    let not_before = safe_after(at, attempt);
     let status = match stopped_for {
         _ if attempt.end.reason == Reason::Completed => completed(at, status, attempt),
         Some(Reason::Cancelling) => status::cancelled(at, status),
+        // Whoever deletes the pod of a Session that is to end does what Drover was about to do.
+        None if at.session.spec.cancel.is_some() && attempt.end.reason == Reason::PodDeleted => {
+            status::cancelled(at, status)
+        }
+        Some(Reason::IdleExpired) if conversation::has_pending(at.session, &status) => {
+            status::again(at, status, Reason::MessagesPending, MESSAGES_CAME, not_before.unwrap_or(at.now))
+        }
         Some(Reason::IdleExpired) => status::idle_expired(at, status),
-        Some(reason) => status::suspended(at, status, reason),
+        Some(reason) => {
+            status::suspended(at, SessionStatus { next_attempt_at: not_before.map(Time), ..status }, reason)
+        }
         None => ended_by_itself(at, status, attempt),
     };
     let wake = (!status.phase.is_finished()).then(|| status.next_attempt_at.as_ref().map_or(at.now, |next| next.0));
@@ -64,8 +83,10 @@ fn account(at: Moment<'_>, current: SessionStatus, attempt: Attempt<'_>) -> Sess
         status::refer(&mut status, pod);
         status::artifacts(at, &mut status, pod.report.as_ref());
     }
-    let waited = status.waiting_since.is_some();
-    status.interrupted = pod.is_none_or(had_agent) && !waited && cut_short(end.reason);
+    if pod.is_none_or(had_agent) {
+        // Without an agent, the one before is still the last that was interrupted.
+        status.interrupted = status.waiting_since.is_none() && cut_short(end.reason);
+    }
     status.active_seconds = status.active_seconds.saturating_add(seconds_of(end));
     status.started_at = status.started_at.or(end.started_at.map(Time));
     status.exit_code = end.exit_code;
@@ -92,8 +113,9 @@ fn completed(at: Moment<'_>, status: SessionStatus, attempt: Attempt<'_>) -> Ses
     // Without the last report nobody knows what was dealt with, and nothing is done twice.
     let told = attempt.pod.and_then(|pod| pod.report.as_ref()).is_some_and(|report| report.last);
     if told && conversation::has_pending(at.session, &status) {
-        let message = "Messages came while the agent ended: another attempt deals with them.";
-        return status::again(at, status, Reason::MessagesPending, message, at.now);
+        let progress = status.turns.iter().any(|turn| Some(turn.attempt) == status.attempt);
+        let pause = if progress { Duration::ZERO } else { backoff(RETRY_BACKOFF, 1, uid(at)) };
+        return status::again(at, status, Reason::MessagesPending, MESSAGES_CAME, after(at.now, pause));
     }
     status::finished(at, status, Phase::Succeeded, attempt.end)
 }
@@ -101,7 +123,7 @@ fn completed(at: Moment<'_>, status: SessionStatus, attempt: Attempt<'_>) -> Ses
 /// An ending that Drover did not ask for.
 fn ended_by_itself(at: Moment<'_>, mut status: SessionStatus, attempt: Attempt<'_>) -> SessionStatus {
     let end = attempt.end;
-    let uid = at.session.metadata.uid.as_deref().unwrap_or_default();
+    let uid = uid(at);
     let (reason, pause) = match fate_of(end.reason) {
         Again::Never => return status::finished(at, status, Phase::Failed, end),
         Again::ByRetry => {
@@ -121,9 +143,15 @@ fn ended_by_itself(at: Moment<'_>, mut status: SessionStatus, attempt: Attempt<'
             (Reason::Disrupted, backoff(DISRUPTION_BACKOFF, status.disruptions, uid))
         }
     };
-    let next = after(end.finished_at.unwrap_or(at.now).min(at.now), pause).max(safe_after(at, attempt));
+    let next = after(end.finished_at.unwrap_or(at.now).min(at.now), pause);
+    let next = safe_after(at, attempt).map_or(next, |safe| next.max(safe));
     let number = status.attempt.unwrap_or(1);
-    let message = format!("Attempt {number} ended ({}): {} Attempt {} follows.", end.reason, end.message, number + 1);
+    let message = format!(
+        "Attempt {number} ended ({}): {} Attempt {} follows.",
+        end.reason,
+        end.message,
+        number.saturating_add(1)
+    );
     status::again(at, status, reason, &message, next)
 }
 
@@ -133,6 +161,10 @@ fn too_many(end: &Ending) -> Ending {
 }
 
 /// Before when no other agent may start: one whose pod vanished may live on until nobody would let it.
-fn safe_after(at: Moment<'_>, attempt: Attempt<'_>) -> Timestamp {
-    if attempt.pod.is_some() { Timestamp::MIN } else { after(at.now, PRESUMED_DEAD) }
+fn safe_after(at: Moment<'_>, attempt: Attempt<'_>) -> Option<Timestamp> {
+    attempt.pod.is_none().then(|| after(at.now, PRESUMED_DEAD))
+}
+
+fn uid(at: Moment<'_>) -> &str {
+    at.session.metadata.uid.as_deref().unwrap_or_default()
 }

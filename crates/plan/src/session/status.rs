@@ -36,6 +36,17 @@ fn conditions<'a>(at: Moment<'_>, status: &'a mut SessionStatus) -> Conditions<'
     Conditions::new(&mut status.conditions, at.session.metadata.generation, at.now)
 }
 
+/// Says that the status holds for the Session as it is now. One that was not looked at before stays so until there is
+/// something to tell of it.
+pub(super) fn of_this_generation(at: Moment<'_>, mut status: SessionStatus) -> SessionStatus {
+    let generation = at.session.metadata.generation;
+    if status.observed_generation.is_some_and(|seen| seen >= 0) && status.observed_generation != generation {
+        status.observed_generation = generation;
+        status.conditions.iter_mut().for_each(|condition| condition.observed_generation = generation);
+    }
+    status
+}
+
 /// Remembers a change of phase or reason.
 pub(super) fn noted(before: &SessionStatus, mut after: SessionStatus, now: Timestamp) -> SessionStatus {
     if (before.phase, before.reason) != (after.phase, after.reason) {
@@ -98,7 +109,8 @@ pub(super) fn running(
 
 /// The agent is being stopped for `reason`.
 pub(super) fn stopping(at: Moment<'_>, status: SessionStatus, pod: &RunnerPod, reason: Reason) -> SessionStatus {
-    let phase = status.phase;
+    // One that goes on and is stopped again before its status says so.
+    let phase = if status.phase == Phase::Suspended { Phase::Pending } else { status.phase };
     let message = words::stopping(at.session, reason);
     let mut status = going_on(at, status, phase, reason, &message);
     refer(&mut status, pod);
@@ -108,7 +120,8 @@ pub(super) fn stopping(at: Moment<'_>, status: SessionStatus, pod: &RunnerPod, r
 /// The agent is stopped until somebody wants it to go on.
 pub(super) fn suspended(at: Moment<'_>, status: SessionStatus, stopped_for: Reason) -> SessionStatus {
     let (reason, message) = words::suspended(at.session, stopped_for);
-    let mut status = between(status);
+    // The pause before the next attempt holds for one that is resumed, too.
+    let mut status = SessionStatus { pod: None, ..status };
     if reason != Reason::Idle {
         status.waiting_since = None;
     }

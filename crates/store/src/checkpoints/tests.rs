@@ -106,3 +106,17 @@ async fn a_dropped_upload_leaves_the_one_before() {
     }
     assert_eq!(fixture.before(2).await, made(1, "whole"));
 }
+
+#[tokio::test]
+async fn uploads_leave_the_last_room_to_logs() {
+    let mut fixture = Fixture::new();
+    fixture.put(1, "before").await;
+    fixture.store.disk = Some(crate::disk::Disk::for_logs_only(fixture.folder.path()).into());
+    let bytes = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"more"))]);
+    let error = fixture.store.put_checkpoint(&fixture.run, 1, 100, bytes).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full) && error.is_full());
+    assert_eq!((fixture.before(2).await, fixture.files().len()), (made(1, "before"), 1));
+    let line = r#"{"id":"1-1","time":"2026-01-01T00:00:00Z","type":"agent","text":"x"}"#;
+    let chunk = crate::LogChunk::parse("1-1".parse().unwrap(), line.as_bytes()).unwrap();
+    fixture.store.put_log_chunk(&fixture.run, chunk, 100).await.unwrap();
+}

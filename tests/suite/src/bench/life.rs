@@ -14,6 +14,9 @@ const LIFE: Load = Load { name: "whole life, 300 at 20/s", count: 300, rate: 20,
 const REPORTS: u32 = 1;
 /// Made once for the Sessions of a namespace, so it is not a write of each.
 const ONCE_A_NAMESPACE: &str = "\"ServiceAccount\"";
+/// What is written exactly once in each life.
+const CREATED: &str = "verb=\"create\",kind=\"Pod\"";
+const DELETED: &str = "verb=\"delete\",kind=\"Pod\"";
 
 impl Bench<'_> {
     pub(super) async fn life(&mut self) -> Result<()> {
@@ -26,7 +29,8 @@ impl Bench<'_> {
         self.report.row("created → Succeeded recorded, P50, 300 at 20/s", delays.percentile(50), "ms", Bar::None);
         self.report.row("created → Succeeded recorded, P99, 300 at 20/s", delays.percentile(99), "ms", Bar::None);
         self.report.longest(LIFE.name, &delays, &mut std::io::stderr())?;
-        let each = self.writes("until its end is recorded", &after.writes.since(&before.writes), count);
+        let writes = after.writes.since(&before.writes);
+        let each = self.writes("until its end is recorded", &writes, CREATED, count)?;
         let all = each + f64::from(REPORTS);
         self.report.row("writes a Session until its end is recorded, its report included", all, "", Bar::AtMost(5.0));
         ensure!(load::pods(&self.client).await? == count, "pods were taken away before they were to be");
@@ -35,20 +39,21 @@ impl Bench<'_> {
         // The successor keeps no pod: whatever it writes is for the reclaim.
         let operator = self.start(&["--pod-retention=1s"]).await?;
         load::reclaimed(&self.client).await?;
-        let each = self.writes("at reclaim", &operator.at_rest().await?.writes, count);
+        let each = self.writes("at reclaim", &operator.at_rest().await?.writes, DELETED, count)?;
         self.report.row("writes a Session at reclaim", each, "", Bar::AtMost(2.0));
         operator.stop().await
     }
 
-    /// A row for each verb and kind. Returns how many there were for each Session.
-    fn writes(&mut self, when: &str, writes: &Writes, count: usize) -> f64 {
+    /// A row for each verb and kind. Returns how many there were for each Session, which cannot do without `once`.
+    fn writes(&mut self, when: &str, writes: &Writes, once: &str, count: usize) -> Result<f64> {
         let mut all = 0.0;
+        ensure!(writes.each(count).contains(&(once, 1.0)), "the metrics do not tell of every write: {writes:?}");
         for (name, each) in writes.each(count) {
             self.report.row(&format!("writes a Session {when}, {name}"), each, "", Bar::None);
             if !name.contains(ONCE_A_NAMESPACE) {
                 all += each;
             }
         }
-        all
+        Ok(all)
     }
 }

@@ -117,7 +117,7 @@ fn bare_pod(name: &str, like: &Pod) -> Result<Value> {
     init["args"] = json!(["--version"]);
     sidecar["restartPolicy"] = json!("Always");
     // The runner's image has nothing that only waits, so this is the agent's.
-    sidecar["command"] = json!(["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]);
+    sidecar["command"] = json!(["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait"]);
     main["command"] = json!(["/bin/sh", "-c", TELL]);
     Ok(json!({
         "metadata": { "name": name },

@@ -181,5 +181,5 @@ async fn a_deleted_sessions_end_is_an_event() -> Result<()> {
     world.until("gone", |s| phase(s) == Phase::Running).await?;
     world.sessions().delete("gone", &DeleteParams::default()).await?;
     world.until_pods(<[_]>::is_empty).await?;
-    world.until_events("gone", &["Deleted", "PodDeleted"]).await
+    world.until_events("gone", &["PodDeleted"]).await
 }

@@ -8,7 +8,7 @@ use drover_api::{
     report::Usage,
     state::{Phase, Reason},
 };
-use drover_suite::installed::{Tenant, said, turns};
+use drover_suite::installed::{Tenant, phase, said, turns};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{
     Api, ResourceExt,
@@ -193,6 +193,8 @@ async fn a_framework_of_ones_own_holds_a_conversation() -> Result<()> {
     // Its pod is evicted; whatever the agent remembers stands in its home.
     let pod = tenant.pod_name("chat").await?;
     tenant.pods().evict(&pod, &EvictParams::default()).await?;
+    let goes_on = |session: &Session| session.status.as_ref().is_some_and(|status| status.attempt == Some(2));
+    tenant.until("chat", |session| goes_on(session) && phase(session) == Phase::Waiting).await?;
     tenant.say("chat", "after", "recall\nread notes.txt\nenv DROVER_INTERRUPTED").await?;
     tenant.dealt_with("chat", "after").await?;
     tenant.change("chat", json!({ "interactive": false })).await?;
@@ -247,6 +249,27 @@ async fn a_pod_that_is_taken_away_by_force_costs_one_turn() -> Result<()> {
     let log = tenant.log("robbed").await?;
     let expected = ["first", "interrupted: no, with one", "ready", "interrupted: true, with one", "ready"];
     assert_eq!(said(&log), expected);
+    Ok(())
+}
+
+/// An agent that nobody speaks to gives its place back, and later its conversation ends.
+#[tokio::test]
+async fn nobody_says_anything() -> Result<()> {
+    let tenant = Tenant::new("idle").await?;
+    let idle = json!({ "suspendAfter": "2s", "deleteAfter": "12s" });
+    tenant.create("silent", json!({ "prompt": "echo first", "interactive": true, "idle": idle })).await?;
+    let suspended = tenant.stands("silent", Phase::Suspended, Reason::Idle).await?;
+    let words =
+        format!("the next message goes on: kubectl drover message silent TEXT --namespace {}", tenant.namespace);
+    assert!(message(&suspended).ends_with(&words), "{}", message(&suspended));
+    tenant.until_no_pods().await?;
+    tenant.say("silent", "second", "echo second").await?;
+    let ended = tenant.ended("silent").await?;
+    assert_eq!(turns(&ended), [("prompt", 1), ("second", 2)]);
+    let status = ended.status.context("no status")?;
+    assert_eq!((status.phase, status.reason), (Phase::Succeeded, Some(Reason::IdleExpired)), "{status:?}");
+    assert_eq!((status.failures, status.disruptions), (0, 0));
+    assert_eq!(said(&tenant.log("silent").await?), ["first", "second"]);
     Ok(())
 }
 

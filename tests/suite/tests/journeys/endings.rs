@@ -1,12 +1,19 @@
 //! How runs end, one of each.
 
+use std::pin::pin;
+
 use anyhow::{Context, Result, bail, ensure};
 use drover_api::{
     SessionStatus,
     state::{Phase, Reason},
 };
 use drover_suite::installed::{Tenant, said, until};
-use kube::{ResourceExt, api::DeleteParams};
+use futures::TryStreamExt;
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, WatchEvent, WatchParams},
+};
 use serde_json::{Value, json};
 
 async fn run(tenant: &Tenant, name: &str, spec: Value) -> Result<SessionStatus> {
@@ -80,7 +87,7 @@ async fn one_process_uses_the_memory_up() -> Result<()> {
     let log = tenant.log("outlives").await?;
     match said(&log)[..] {
         ["begun"] => assert_eq!(status.exit_code, Some(137), "the whole container was killed"),
-        ["begun", "dd: 137"] => assert_eq!(status.exit_code, Some(3)),
+        ["begun", "Killed", "dd: 137"] => assert_eq!(status.exit_code, Some(3)),
         _ => bail!("{log:?}"),
     }
     Ok(())
@@ -121,6 +128,19 @@ async fn a_prompt_can_be_an_argument() -> Result<()> {
     Ok(())
 }
 
+/// What the first event with this reason says.
+async fn event(tenant: &Tenant, reason: &str) -> Result<String> {
+    let events: Api<Event> = Api::namespaced(tenant.client.clone(), &tenant.namespace);
+    let selected = WatchParams::default().fields(&format!("reason={reason}")).timeout(60);
+    let mut watch = pin!(events.watch(&selected, "0").await?);
+    while let Some(happened) = watch.try_next().await? {
+        if let WatchEvent::Added(event) = happened {
+            return event.note.context("an event without words");
+        }
+    }
+    bail!("there is no event {reason}")
+}
+
 #[tokio::test]
 async fn the_session_is_deleted_while_it_runs() -> Result<()> {
     let tenant = Tenant::new("deleted").await?;
@@ -128,7 +148,11 @@ async fn the_session_is_deleted_while_it_runs() -> Result<()> {
     tenant.running("unwanted").await?;
     tenant.sessions().delete("unwanted", &DeleteParams::default()).await?;
     until(&tenant.sessions(), "unwanted", |session| session.is_none()).await?;
-    tenant.until_no_pods().await
+    tenant.until_no_pods().await?;
+    // Nobody is left to ask but the Event, which is told behind what it tells of.
+    let note = event(&tenant, "PodDeleted").await?;
+    assert!(note.starts_with("After the Session was deleted: "), "{note}");
+    Ok(())
 }
 
 #[tokio::test]

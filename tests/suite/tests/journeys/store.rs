@@ -11,7 +11,7 @@ use kube::{
     api::{AttachParams, DeleteParams, PostParams},
 };
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 /// A pod that sees the gateway's claim.
@@ -62,14 +62,21 @@ impl Store {
         Ok(found.lines().map(ToOwned::to_owned).collect())
     }
 
-    async fn until_nothing_of(&self, session: &Session) -> Result<()> {
-        let gone = async {
-            while !self.files(session).await?.is_empty() {
+    /// Waits until the files of a Session are as `wanted` says, and returns them.
+    async fn until(&self, session: &Session, wanted: impl Fn(&[String]) -> bool) -> Result<Vec<String>> {
+        let mut files = Vec::new();
+        let so = async {
+            loop {
+                files = self.files(session).await?;
+                if wanted(&files) {
+                    return anyhow::Ok(());
+                }
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
-            anyhow::Ok(())
         };
-        tokio::time::timeout(PATIENCE, gone).await.context("something of it is still stored")?
+        let in_time = tokio::time::timeout(PATIENCE, so).await;
+        in_time.with_context(|| format!("what is stored did not become what was wanted: {files:?}"))??;
+        Ok(files)
     }
 
     async fn close(self) -> Result<()> {
@@ -78,31 +85,38 @@ impl Store {
     }
 }
 
-/// Two turns, so that there is a checkpoint beside log and artifact.
-async fn run(tenant: &Tenant, name: &str, ttl: Option<&str>) -> Result<Session> {
-    let mut spec = json!({
-        "prompt": "echo hello | tee file",
-        "messages": [{ "id": "more", "text": "echo more >> file" }],
-        "artifacts": ["file"],
-    });
-    if let Some(ttl) = ttl {
-        spec["ttlAfterFinished"] = json!(ttl);
-    }
-    tenant.run(name, spec).await
+fn spec() -> Value {
+    json!({ "prompt": "echo hello | tee file", "interactive": true, "artifacts": ["file"] })
+}
+
+/// Ends a conversation, and waits until nothing but log and artifact is left of it.
+async fn end(tenant: &Tenant, store: &Store, session: &Session) -> Result<Vec<String>> {
+    let name = session.name_any();
+    tenant.dealt_with(&name, "prompt").await?;
+    store.until(session, |files| holds(files, "/checkpoints/")).await?;
+    tenant.change(&name, json!({ "interactive": false })).await?;
+    tenant.ended(&name).await?;
+    let stored = store.until(session, |files| !holds(files, "/checkpoints/")).await?;
+    assert!(holds(&stored, "/logs/") && holds(&stored, "/artifacts/"), "{stored:?}");
+    Ok(stored)
+}
+
+fn holds(files: &[String], folder: &str) -> bool {
+    files.iter().any(|file| file.contains(folder))
 }
 
 #[tokio::test]
 async fn what_is_stored_goes_with_the_time_to_live_and_with_the_session() -> Result<()> {
     let tenant = Tenant::new("store").await?;
     let store = Store::open(&tenant).await?;
-    let kept = run(&tenant, "kept", None).await?;
-    let stored = store.files(&kept).await?;
-    for folder in ["/logs/1/", "/artifacts/", "/checkpoints/"] {
-        assert!(stored.iter().any(|file| file.contains(folder)), "{folder} is not in {stored:?}");
-    }
+    let kept = tenant.create("kept", spec()).await?;
+    let stored = end(&tenant, &store, &kept).await?;
 
-    let short = run(&tenant, "short", Some("2s")).await?;
-    store.until_nothing_of(&short).await?;
+    let mut short = spec();
+    short["ttlAfterFinished"] = json!("15s");
+    let short = tenant.create("short", short).await?;
+    end(&tenant, &store, &short).await?;
+    store.until(&short, <[_]>::is_empty).await?;
     // Applied by somebody, so a GitOps tool would make it again: the object stays, and nothing else.
     let uid = short.uid();
     let noted = |session: &Session| session.annotations().contains_key(annotation::OUTCOME);
@@ -114,10 +128,10 @@ async fn what_is_stored_goes_with_the_time_to_live_and_with_the_session() -> Res
     let answer = tenant.gateway(Port::Api).await?.get(&path, Some(&viewer.token)).await?;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     let told = answer.text().await?;
-    assert!(told.contains("are kept for 2s after its end, as spec.ttlAfterFinished says"), "{told}");
+    assert!(told.contains("are kept for 15s after its end, as spec.ttlAfterFinished says"), "{told}");
     assert_eq!(store.files(&kept).await?, stored, "that of others stays");
 
     tenant.sessions().delete("kept", &DeleteParams::default()).await?;
-    store.until_nothing_of(&kept).await?;
+    store.until(&kept, <[_]>::is_empty).await?;
     store.close().await
 }

@@ -143,9 +143,11 @@ async fn a_conversation_loses_no_message_when_drover_is_killed() -> Result<()> {
     tenant.say("talk", "three", "echo three").await?;
     tenant.dealt_with("talk", "three").await?;
     strike(&tenant, "operator").await?;
-    strike(&tenant, "gateway").await?;
-    tenant.say("talk", "four", "echo four").await?;
-    tenant.change("talk", json!({ "interactive": false })).await?;
+    let meanwhile = async {
+        tenant.say("talk", "four", "echo four").await?;
+        tenant.change("talk", json!({ "interactive": false })).await
+    };
+    tokio::try_join!(kill(&tenant, "gateway"), meanwhile)?;
 
     let ended = tenant.ended("talk").await?;
     assert_eq!(turns(&ended), ["prompt", "one", "two", "three", "four"].map(|id| (id, 1)), "each once, in one pod");

@@ -330,7 +330,7 @@ fn turns_are_remembered_once_and_within_bounds() {
     let mut status = SessionStatus::default();
     for number in 0..1100 {
         let turns = vec![turn(&format!("m{}", number.max(1) - 1)), turn(&format!("m{number}"))];
-        conversation::fold(&mut status, &Report { turns, ..Report::default() });
+        conversation::fold(&session(), &mut status, &Report { turns, ..Report::default() });
     }
     assert_eq!((status.turns.len(), status.consumed.len()), (20, 1024));
     assert_eq!(status.turns.last().unwrap().message, "m1099");
