@@ -1,8 +1,8 @@
 //! The broker: the sidecar of a runner pod that speaks to the gateway for the agent.
 //!
-//! It alone holds the pod's token. It fetches what the agent is told ([`conversation`]), keeps what survives the pod
-//! ([`state`], [`checkpoint`]), stores the agent's [`log`] and [`artifacts`], makes the [`reports`], and ends the agent
-//! when the gateway cannot be reached or says so ([`heartbeat`]). `exec`, in the agent's container, reaches it over a Unix socket; [`drover_api::runner`] is the protocol
+//! It alone holds the pod's token. It fetches what the agent is told (`conversation`), keeps what survives the pod
+//! (`state`, `checkpoint`), stores the agent's `log` and `artifacts`, makes the `reports`, and ends the agent
+//! when the gateway cannot be reached or says so (`heartbeat`). `exec`, in the agent's container, reaches it over a Unix socket; [`drover_api::runner`] is the protocol
 //! of both sides.
 //!
 //! What holds whatever happens:
