@@ -98,6 +98,15 @@ pub struct Usage {
     pub cache_write_tokens: i64,
 }
 
+impl Usage {
+    /// Whether every number can be one of tokens.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let Self { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens } = *self;
+        [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens].iter().all(|tokens| *tokens >= 0)
+    }
+}
+
 /// An agent that waits for a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

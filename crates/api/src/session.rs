@@ -5,7 +5,9 @@ mod pod;
 mod status;
 mod workspace;
 
-pub use conversation::{Cancel, Idle, Retry, SessionMessage, Suspend, consumed_entry};
+pub use conversation::{
+    Cancel, Idle, MAX_MESSAGE_ID, Retry, SessionMessage, Suspend, consumed_entry, is_consumed_entry, is_message_id,
+};
 pub use pod::{EnvVar, PodOverrides, Resources};
 pub use status::{PodReference, Question, SessionStatus, Transition};
 pub use workspace::{Claim, EmptyDir, Workspace};

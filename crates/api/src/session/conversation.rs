@@ -35,6 +35,28 @@ pub fn consumed_entry(id: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(id)[..6])
 }
 
+/// The length of a [`consumed_entry`].
+const CONSUMED_ENTRY: usize = 8;
+
+/// Whether a text may be a [`consumed_entry`].
+#[must_use]
+pub fn is_consumed_entry(text: &str) -> bool {
+    text.len() == CONSUMED_ENTRY && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// The longest id of a message, in bytes.
+pub const MAX_MESSAGE_ID: usize = 63;
+
+/// Whether a text may be the id of a message, as the schema says it.
+#[must_use]
+pub fn is_message_id(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=MAX_MESSAGE_ID).contains(&text.len())
+        && text.bytes().all(plain)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 /// Stops the agent until it is taken away again.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[x_kube(validation = Rule::new("self == oldSelf").message("suspend cannot be changed: remove it to resume the Session"))]

@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::consumed_entry;
 use crate::{
     report::{Artifact, Turn},
     state::{self, Phase},
@@ -112,6 +113,14 @@ pub struct SessionStatus {
     #[schemars(length(max = 7))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+impl SessionStatus {
+    /// Whether the message of this id was dealt with, so that it is not delivered again.
+    #[must_use]
+    pub fn has_dealt_with(&self, id: &str) -> bool {
+        self.consumed.contains(&consumed_entry(id))
+    }
 }
 
 /// The pod of an attempt.

@@ -9,7 +9,7 @@ use clap_complete::engine::ArgValueCompleter;
 use drover_api::{
     Session,
     report::Turn,
-    session::{Question, SessionMessage, consumed_entry},
+    session::{Question, SessionMessage},
 };
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -121,10 +121,10 @@ fn adding(session: &Session, message: &SessionMessage, args: &MessageArgs) -> an
         Some(_) => bail!("Session {name} has another message with the id {id}: choose another --id"),
         None => {}
     }
-    if status.consumed.contains(&consumed_entry(id)) {
+    if status.has_dealt_with(id) {
         bail!("Session {name} has dealt with a message with the id {id}, and takes it once only: choose another --id");
     }
-    let done = |message: &SessionMessage| args.prune && status.consumed.contains(&consumed_entry(&message.id));
+    let done = |message: &SessionMessage| args.prune && status.has_dealt_with(&message.id);
     let messages = &session.spec.messages;
     // From the end, so that no removal moves what is removed next.
     let places = messages.iter().enumerate().rev().filter(|(_, message)| done(message)).map(|(place, _)| place);
@@ -191,7 +191,7 @@ fn answer(session: &Session, id: &str) -> Option<Answer> {
         let question = status.question.clone().filter(|question| question.message == id);
         return Some(Answer::Turn(Box::new(turn.clone()), question));
     }
-    if status.consumed.contains(&consumed_entry(id)) {
+    if status.has_dealt_with(id) {
         return Some(Answer::Past);
     }
     (status.phase.is_finished() || progress::is_stalled(status)).then(|| Answer::Ended(Box::new(session.clone())))

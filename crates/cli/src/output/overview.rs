@@ -3,7 +3,7 @@
 use drover_api::{
     Session, SessionStatus, names,
     report::{Turn, Usage},
-    session::{Workspace, consumed_entry},
+    session::Workspace,
 };
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Event, apimachinery::pkg::apis::meta::v1::Condition};
@@ -142,8 +142,7 @@ impl Overview<'_> {
     /// Messages that were not dealt with.
     fn waiting(&self, status: &SessionStatus) -> String {
         let mut table = Table::without_head();
-        let done =
-            |id: &str| status.consumed.contains(&consumed_entry(id)) || status.turns.iter().any(|t| t.message == id);
+        let done = |id: &str| status.has_dealt_with(id) || status.turns.iter().any(|t| t.message == id);
         for message in self.session.spec.messages.iter().filter(|message| !done(&message.id)) {
             let by = message.by.as_ref().map(|by| format!("by {by}")).unwrap_or_default();
             table.row([message.id.as_str().into(), by.into(), excerpt(&message.text).into()]);

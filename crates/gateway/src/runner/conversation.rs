@@ -9,7 +9,6 @@ use axum::{
 use drover_api::{
     Session,
     runner::{Conversation, MAX_WAIT_SECONDS, Message, PROMPT_ID},
-    session::consumed_entry,
 };
 use futures::StreamExt;
 use kube::{
@@ -111,10 +110,10 @@ fn is_same(session: &Session, now: &PartialObjectMeta<Session>) -> bool {
 
 fn conversation(session: Session) -> Conversation {
     let Session { metadata, spec, status } = session;
-    let consumed = status.map(|status| status.consumed).unwrap_or_default();
+    let status = status.unwrap_or_default();
     let prompt = Message { id: PROMPT_ID.to_owned(), text: spec.prompt };
     let others = spec.messages.into_iter().map(|message| Message { id: message.id, text: message.text });
     let messages = std::iter::once(prompt).chain(others);
-    let messages = messages.filter(|message| !consumed.contains(&consumed_entry(&message.id))).collect();
+    let messages = messages.filter(|message| !status.has_dealt_with(&message.id)).collect();
     Conversation { generation: metadata.generation.unwrap_or_default(), interactive: spec.interactive, messages }
 }

@@ -7,8 +7,9 @@ use drover_api::{
     names::annotation,
     report::{
         MAX_ARTIFACTS, MAX_BYTES, MAX_CONSUMED, MAX_PROBLEM, MAX_PROBLEMS, MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report,
-        Turn, Usage,
+        Turn,
     },
+    session::{MAX_MESSAGE_ID, is_consumed_entry, is_message_id},
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
@@ -18,9 +19,6 @@ use crate::{app::Gateway, auth::pod::RunnerPod, body, problem::Problem};
 
 /// How often a report is written anew when the pod changed meanwhile.
 const TRIES: usize = 5;
-const MAX_MESSAGE_ID: usize = 63;
-/// The length of what `consumed_entry` makes of an id.
-const CONSUMED_ENTRY: usize = 8;
 
 /// Writes a report over its predecessor.
 pub(super) async fn post(
@@ -69,10 +67,6 @@ fn check(report: &Report, attempt: u32) -> Result<(), String> {
     turns.iter().try_for_each(|turn| check_turn(turn, attempt))
 }
 
-fn is_consumed_entry(entry: &str) -> bool {
-    entry.len() == CONSUMED_ENTRY && entry.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
 fn check_turn(turn: &Turn, last_attempt: u32) -> Result<(), String> {
     let Turn { message, attempt, started_at: _, finished_at: _, result, usage } = turn;
     if !is_message_id(message) {
@@ -86,19 +80,10 @@ fn check_turn(turn: &Turn, last_attempt: u32) -> Result<(), String> {
     if written_length(result) > MAX_RESULT {
         return Err(format!("the result of a turn has at most {MAX_RESULT} bytes, as it is written in JSON"));
     }
-    let Usage { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens } = usage.unwrap_or_default();
-    if [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens].iter().any(|tokens| *tokens < 0) {
+    if !usage.unwrap_or_default().is_valid() {
         return Err("a number of tokens is not negative".to_owned());
     }
     Ok(())
-}
-
-fn is_message_id(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=MAX_MESSAGE_ID).contains(&text.len())
-        && text.bytes().all(plain)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 /// How many bytes a text has in JSON, without the quotation marks.

@@ -2,9 +2,9 @@
 
 use drover_api::{
     Session, SessionStatus,
-    report::{MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report, Turn, Usage},
+    report::{MAX_QUESTION, MAX_RESULT, MAX_TURNS, Report, Turn},
     runner::PROMPT_ID,
-    session::{Question, SessionMessage, consumed_entry},
+    session::{Question, consumed_entry, is_consumed_entry, is_message_id},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -16,11 +16,7 @@ const MAX_CONSUMED: usize = 1024;
 
 /// Whether a message is there that no turn has dealt with. The prompt does not count: an agent that ended has had it.
 pub(super) fn has_pending(session: &Session, status: &SessionStatus) -> bool {
-    session.spec.messages.iter().any(|message| is_pending(message, status))
-}
-
-fn is_pending(message: &SessionMessage, status: &SessionStatus) -> bool {
-    !status.consumed.contains(&consumed_entry(&message.id))
+    session.spec.messages.iter().any(|message| !status.has_dealt_with(&message.id))
 }
 
 /// Since when the agent waits for a message that is not there.
@@ -32,7 +28,7 @@ pub(super) fn idle_since(session: &Session, status: &SessionStatus) -> Option<Ti
 /// no such report, but one of another version may, and the API server would refuse every status from then on.
 pub(super) fn fold(session: &Session, status: &mut SessionStatus, report: &Report) {
     report.turns.iter().filter(|turn| fits(turn)).for_each(|turn| add_turn(session, status, turn));
-    for entry in report.consumed.iter().filter(|entry| is_entry(entry)) {
+    for entry in report.consumed.iter().filter(|entry| is_consumed_entry(entry)) {
         remember(session, status, entry);
     }
     if report.last && report.waiting.is_none() {
@@ -72,21 +68,7 @@ fn forget_one(session: &Session, consumed: &mut Vec<String>) {
 /// Whether status can hold a turn.
 fn fits(turn: &Turn) -> bool {
     let Turn { message, attempt, started_at: _, finished_at: _, result: _, usage } = turn;
-    let Usage { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens } = usage.unwrap_or_default();
-    let tokens = [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens];
-    is_id(message) && i32::try_from(*attempt).is_ok() && tokens.iter().all(|tokens| *tokens >= 0)
-}
-
-/// Whether a text may be the id of a message.
-fn is_id(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let inner = text.bytes().all(|b| plain(b) || b == b'-');
-    inner && text.len() <= 63 && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
-}
-
-/// Whether a text may be what [`consumed_entry`] makes of an id.
-fn is_entry(text: &str) -> bool {
-    text.len() == 8 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    is_message_id(message) && i32::try_from(*attempt).is_ok() && usage.unwrap_or_default().is_valid()
 }
 
 fn add_turn(session: &Session, status: &mut SessionStatus, turn: &Turn) {

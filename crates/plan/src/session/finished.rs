@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Moment, Observed, Plan, PodTarget, Step, Waiting, plan::is_of};
 use crate::{
+    build,
     run::{RunnerPod, orphan::orphan},
     settings::NAMED_KEPT,
     time::after,
@@ -37,7 +38,7 @@ pub(super) fn finished(observed: &Observed<'_>, at: Moment<'_>, current: Session
     let noted = noted(at.session);
     match noted.as_ref().map(|outcome| outcome.expires_at.as_ref().map(|expiry| expiry.0)) {
         None => {
-            steps.insert(0, lifetime.record(&current, finished_at, lifetime.ends));
+            steps.insert(0, record(&current, finished_at, lifetime.ends));
             Plan { wake: lifetime.ends, ..Plan::steps(current, steps) }
         }
         Some(Some(expiry)) if expiry <= at.now => {
@@ -81,25 +82,25 @@ impl Lifetime {
         Self { ends, gone: ends.filter(|_| named).map(|ends| ends.max(after(finished_at, NAMED_KEPT))) }
     }
 
-    fn record(&self, status: &SessionStatus, finished_at: Timestamp, expires_at: Option<Timestamp>) -> Step {
-        let outcome = Outcome {
-            phase: status.phase,
-            reason: status.reason.unwrap_or(Reason::Completed),
-            finished_at: Time(finished_at),
-            expires_at: expires_at.map(Time),
-        };
-        Step::RecordOutcome(serde_json::to_string(&outcome).unwrap_or_default())
-    }
-
     /// Takes away what is due.
     fn expire(&self, at: Moment<'_>, status: &SessionStatus, finished_at: Timestamp) -> Vec<Step> {
         if self.gone.is_some_and(|gone| gone <= at.now) {
             return vec![Step::DeleteSession];
         }
-        let has_claim = at.session.spec.workspace.as_ref().is_some_and(|workspace| workspace.claim.is_some());
-        let claim = has_claim.then_some(Step::DeleteClaim);
-        claim.into_iter().chain([self.record(status, finished_at, self.gone)]).collect()
+        let claim = build::claim(at.session).map(|_| Step::DeleteClaim);
+        claim.into_iter().chain([record(status, finished_at, self.gone)]).collect()
     }
+}
+
+/// Notes how the Session ended, and when the next of what is left of it goes.
+fn record(status: &SessionStatus, finished_at: Timestamp, expires_at: Option<Timestamp>) -> Step {
+    let outcome = Outcome {
+        phase: status.phase,
+        reason: status.reason.unwrap_or(Reason::Completed),
+        finished_at: Time(finished_at),
+        expires_at: expires_at.map(Time),
+    };
+    Step::RecordOutcome(serde_json::to_string(&outcome).unwrap_or_default())
 }
 
 fn noted(session: &Session) -> Option<Outcome> {
